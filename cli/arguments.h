@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/connection.h"
+#include "cli/console.h"
+
+namespace retouchd::cli {
+
+/// What the user typed; docs/cli.md describes each option.
+struct Arguments {
+  std::string command;
+  bool json = false;
+  ConnectOptions connect;
+  std::vector<std::string> files;
+  std::string output;
+  std::string network;
+  std::string key;
+  bool wait = false;
+  bool overwrite = false;
+  bool preview = true;
+  int priority = 0;
+  std::optional<double> timeout_s;
+  std::vector<std::int64_t> jobs;
+  std::string state;
+  int limit = 100;
+  std::int64_t since = 0;
+};
+
+/// The arguments, or the exit code when there is nothing more to do: help and version were printed (0), or a usage error (2).
+[[nodiscard]] std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& words, Console& console);
+
+}  // namespace retouchd::cli

@@ -1,0 +1,41 @@
+#include "cli/run_command.h"
+
+#include <exception>
+
+#include "cli/arguments.h"
+#include "cli/job_commands.h"
+#include "cli/outcome.h"
+#include "cli/run_local.h"
+#include "cli/submit_command.h"
+#include "cli/watch_command.h"
+
+namespace retouchd::cli {
+namespace {
+
+int dispatch(const Arguments& arguments, Console& console, const config::Environment& environment) {
+  if (arguments.command == "run") return run_local(arguments, console);
+  if (arguments.command == "submit") return submit_command(arguments, console, environment);
+  auto connection = Connection::open(arguments.connect, environment);
+  if (!connection) {
+    console.complain(connection.error());
+    return traits_of(connection.error().code).exit_code;
+  }
+  if (arguments.command == "watch") return watch_command(arguments, *connection, console);
+  return job_command(arguments, *connection, console);
+}
+
+}  // namespace
+
+int run_command(const std::vector<std::string>& words, Console& console, const config::Environment& environment) {
+  try {
+    const auto parsed = parse_arguments(words, console);
+    if (const int* code = std::get_if<int>(&parsed)) return *code;
+    return dispatch(std::get<Arguments>(parsed), console, environment);
+  } catch (const std::exception& exception) {
+    const Error error = make_error(ErrorCode::kInternal, exception.what());
+    console.complain(error);
+    return traits_of(error.code).exit_code;
+  }
+}
+
+}  // namespace retouchd::cli

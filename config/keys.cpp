@@ -1,0 +1,317 @@
+#include "config/keys.h"
+
+#include <array>
+#include <type_traits>
+#include <utility>
+
+#include "config/value.h"
+
+namespace retouchd::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+enum class Change { kReload, kRestart };
+constexpr auto kReload = Change::kReload;
+constexpr auto kRestart = Change::kRestart;
+
+template <class T>
+struct IsDuration : std::false_type {};
+template <class Rep, class Period>
+struct IsDuration<std::chrono::duration<Rep, Period>> : std::true_type {};
+
+// From what a Value reads to the type of the member; its range was checked by then.
+template <class Member, class T>
+Result<Member> fit(T value) {
+  if constexpr (IsDuration<Member>::value) {
+    const auto whole = std::chrono::duration_cast<Member>(value);
+    if (whole != value) return refused("finer than this setting can be");
+    return whole;
+  } else {
+    return static_cast<Member>(std::move(value));
+  }
+}
+
+template <class T, class Member>
+T widen(const Member& member) {
+  return static_cast<T>(member);
+}
+
+// Field: a generic lambda from the owner, const or not, to the member.
+template <class Owner, class T, class Field>
+Key<Owner> make_key(std::string path, Change change, Field field, Value<T> value, std::string doc, std::string unset = {}) {
+  Key<Owner> key;
+  key.path = std::move(path);
+  key.allowed = value.allowed;
+  key.doc = std::move(doc);
+  key.reloadable = change == kReload;
+  key.unset = std::move(unset);
+  key.set = [field, parse = value.parse](Owner& owner, const std::vector<std::string>& texts,
+                                         const Environment& environment) -> std::optional<typename Key<Owner>::Refusal> {
+    using Member = std::remove_reference_t<decltype(field(owner))>;
+    auto parsed = parse(texts.at(0), environment);
+    if (!parsed) return {{0, parsed.error().message}};
+    auto fitted = fit<Member>(std::move(parsed).value());
+    if (!fitted) return {{0, fitted.error().message}};
+    field(owner) = std::move(fitted).value();
+    return std::nullopt;
+  };
+  key.get = [field, print = value.print](const Owner& owner) { return std::vector{print(widen<T>(field(owner)))}; };
+  return key;
+}
+
+template <class T, class Field>
+Key<Config> make_list_key(std::string path, Change change, Field field, Value<T> value, std::size_t least, std::size_t most,
+                          std::string doc, std::string unset = {}) {
+  Key<Config> key;
+  key.path = std::move(path);
+  key.allowed = "a list, each entry " + value.allowed;
+  key.doc = std::move(doc);
+  key.reloadable = change == kReload;
+  key.is_list = true;
+  key.unset = std::move(unset);
+  key.set = [=, parse = value.parse](Config& config, const std::vector<std::string>& texts,
+                                     const Environment& environment) -> std::optional<Key<Config>::Refusal> {
+    if (texts.size() < least || texts.size() > most) {
+      return {{texts.size(), "from " + std::to_string(least) + " to " + std::to_string(most) + " entries are needed"}};
+    }
+    std::vector<T> values;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      auto parsed = parse(texts[i], environment);
+      if (!parsed) return {{i, parsed.error().message}};
+      values.push_back(std::move(parsed).value());
+    }
+    field(config) = std::move(values);
+    return std::nullopt;
+  };
+  key.get = [field, print = value.print](const Config& config) {
+    std::vector<std::string> texts;
+    for (const auto& entry : field(config)) texts.push_back(print(entry));
+    return texts;
+  };
+  return key;
+}
+
+template <class T, class Field>
+Key<Config> top(std::string path, Change change, Field field, Value<T> value, std::string doc, std::string unset = {}) {
+  return make_key<Config>(std::move(path), change, field, std::move(value), std::move(doc), std::move(unset));
+}
+
+template <class T, class Field>
+Key<Watch> watched(std::string path, Field field, Value<T> value, std::string doc, std::string example, std::string unset = {}) {
+  auto key = make_key<Watch>(std::move(path), kReload, field, std::move(value), std::move(doc), std::move(unset));
+  key.example = std::move(example);
+  return key;
+}
+
+Key<Watch> required(Key<Watch> key) {
+  key.is_required = true;
+  return key;
+}
+
+Value<std::int64_t> count_or_auto(std::int64_t most) { return or_auto<std::int64_t>(whole_number(0, most), 0); }
+
+std::vector<Key<Config>> make_config_keys() {
+  return {
+      top(
+          "state_dir", kRestart, [](auto& c) -> auto& { return c.state_dir; }, or_auto<std::filesystem::path>(folder(), {}),
+          "Folder of the job store, the spool and the previews; it must be on a local disk.",
+          "$STATE_DIRECTORY, else $XDG_STATE_HOME/retouchd, else ~/.local/state/retouchd"),
+      top(
+          "runtime_dir", kRestart, [](auto& c) -> auto& { return c.runtime_dir; }, or_auto<std::filesystem::path>(folder(), {}),
+          "Folder of the sockets.", "$RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR/retouchd, else <state_dir>/run"),
+      make_list_key(
+          "model_dirs", kRestart, [](auto& c) -> auto& { return c.model_dirs; }, folder(), 0, 100,
+          "Folders searched for weights before the installed one; the first match wins."),
+      top(
+          "memory", kRestart, [](auto& c) -> auto& { return c.memory; },
+          or_auto<Bytes>(size(mebibytes(64), gibibytes(1024 * 64)), Bytes{0}),
+          "Budget of the whole process: pictures, tiles and networks; work that does not fit waits.",
+          "half of the machine's (or control group's) memory, at least 256MiB"),
+      top(
+          "network", kRestart, [](auto& c) -> auto& { return c.network; }, network_name(),
+          "The neural network that restores, unless a watch or a request names another."),
+      top(
+          "device", kRestart, [](auto& c) -> auto& { return c.device; },
+          choice<Config::Device>(
+              {{"auto", Config::Device::kAuto}, {"cpu", Config::Device::kCpu}, {"cuda", Config::Device::kCuda}}),
+          "Where the network runs; auto takes every GPU there is, else the CPU, and cuda refuses to start without a GPU."),
+      top(
+          "drain_timeout", kReload, [](auto& c) -> auto& { return c.drain_timeout; }, duration(0s, 1h),
+          "How long a stop waits for running jobs; what is unfinished then goes on after the next start. Keep the unit's "
+          "TimeoutStopSec above it."),
+
+      top(
+          "zmq.enabled", kRestart, [](auto& c) -> auto& { return c.zmq.enabled; }, yes_or_no(),
+          "Whether requests are taken over ZeroMQ; `retouch` needs it."),
+      top(
+          "zmq.requests", kRestart, [](auto& c) -> auto& { return c.zmq.requests; }, or_auto<std::string>(zmq_endpoint(), {}),
+          "Where requests are taken (ROUTER).", "ipc://<runtime_dir>/requests.sock"),
+      top(
+          "zmq.events", kRestart, [](auto& c) -> auto& { return c.zmq.events; }, or_auto<std::string>(zmq_endpoint(), {}),
+          "Where events are published (PUB).", "ipc://<runtime_dir>/events.sock"),
+      top(
+          "zmq.mode", kRestart, [](auto& c) -> auto& { return c.zmq.mode; }, permissions(),
+          "Permissions of the ipc sockets: who may write to them may submit and cancel jobs."),
+      top(
+          "zmq.max_message", kRestart, [](auto& c) -> auto& { return c.zmq.max_message; }, size(mebibytes(1), gibibytes(1)),
+          "Largest message taken; larger pictures are submitted by their path."),
+
+      top(
+          "http.enabled", kRestart, [](auto& c) -> auto& { return c.http.enabled; }, yes_or_no(),
+          "Whether /metrics, /healthz and /readyz are served."),
+      top(
+          "http.listen", kRestart, [](auto& c) -> auto& { return c.http.listen; }, loopback_address(),
+          "Address and port of the HTTP server; port 0 takes any free one."),
+
+      top(
+          "tile.size", kRestart, [](auto& c) -> auto& { return c.tile.size; }, whole_number(128, 2048, 8),
+          "Largest side of a tile in pixels; smaller tiles need less memory and repeat more work at their borders."),
+      top(
+          "tile.batch", kRestart, [](auto& c) -> auto& { return c.tile.batch; }, count_or_auto(1024), "Most tiles in one batch.",
+          "chosen for the device (0 says the same)"),
+      top(
+          "tile.max_wait", kRestart, [](auto& c) -> auto& { return c.tile.max_wait; }, duration(0ms, 10s),
+          "How long an idle device waits for more tiles to fill its batch."),
+
+      top(
+          "preview.enabled", kReload, [](auto& c) -> auto& { return c.preview.enabled; }, yes_or_no(),
+          "Whether a quick preview is written before the full pass."),
+      top(
+          "preview.megapixels", kReload, [](auto& c) -> auto& { return c.preview.megapixels; }, number(0.05, 10),
+          "Size of the preview in megapixels; smaller pictures keep their size."),
+      top(
+          "preview.quality", kReload, [](auto& c) -> auto& { return c.preview.quality; }, whole_number(1, 100),
+          "JPEG quality of the preview."),
+
+      top(
+          "output.jpeg_quality", kReload, [](auto& c) -> auto& { return c.output.jpeg_quality; }, whole_number(1, 100),
+          "Quality of JPEG results."),
+      top(
+          "output.png_level", kReload, [](auto& c) -> auto& { return c.output.png_level; }, whole_number(0, 9),
+          "Compression of PNG results: 0 is fast, 9 is small, and all look the same."),
+      top(
+          "output.webp_quality", kReload, [](auto& c) -> auto& { return c.output.webp_quality; }, whole_number(1, 100),
+          "Quality of WebP results."),
+      top(
+          "output.metadata", kReload, [](auto& c) -> auto& { return c.output.metadata; },
+          choice<Output::Metadata>({{"keep", Output::Metadata::kKeep}, {"strip", Output::Metadata::kStrip}}),
+          "Whether results carry the EXIF, XMP and IPTC data of their originals."),
+
+      top(
+          "limits.megapixels", kRestart, [](auto& c) -> auto& { return c.limits.megapixels; }, number(0.01, 4000),
+          "Pictures of more megapixels are refused, before memory is spent on them."),
+      top(
+          "limits.side", kRestart, [](auto& c) -> auto& { return c.limits.side; }, whole_number(16, 65'535),
+          "Pictures with a longer side, in pixels, are refused."),
+      top(
+          "limits.file_size", kRestart, [](auto& c) -> auto& { return c.limits.file_size; }, size(kibibytes(1), gibibytes(16)),
+          "Larger picture files are refused."),
+      top(
+          "limits.queued_jobs", kRestart, [](auto& c) -> auto& { return c.limits.queued_jobs; }, whole_number(1, 100'000'000),
+          "With so many jobs queued, more are answered with busy and files in watched folders wait."),
+
+      top(
+          "retry.attempts", kReload, [](auto& c) -> auto& { return c.retry.attempts; }, whole_number(1, 100),
+          "How often a job is tried when the failure may pass (I/O error, device lost); waiting for disk space does not count."),
+      make_list_key(
+          "retry.backoff", kReload, [](auto& c) -> auto& { return c.retry.backoff; }, duration(0s, 24h), 1, 20,
+          "Waits before the second, third, ... attempt; the last one repeats."),
+
+      top(
+          "workers.decode", kRestart, [](auto& c) -> auto& { return c.workers.decode; }, count_or_auto(256),
+          "Threads that read pictures.", "by the number of cores (0 says the same)"),
+      top(
+          "workers.encode", kRestart, [](auto& c) -> auto& { return c.workers.encode; }, count_or_auto(256),
+          "Threads that write results.", "by the number of cores (0 says the same)"),
+      top(
+          "workers.infer", kRestart, [](auto& c) -> auto& { return c.workers.infer; }, count_or_auto(1024),
+          "Threads of the network on the CPU.", "one per core (0 says the same)"),
+
+      top(
+          "retention.done", kReload, [](auto& c) -> auto& { return c.retention.done; }, duration(1h, 24h * 36'500),
+          "How long finished and cancelled jobs stay listed, and how long previews and the results of pictures that were "
+          "submitted as bytes "
+          "stay in `state_dir`. Results in folders are never deleted."),
+      top(
+          "retention.failed", kReload, [](auto& c) -> auto& { return c.retention.failed; }, duration(1h, 24h * 36'500),
+          "How long failed jobs stay listed and can be retried."),
+
+      top(
+          "log.level", kReload, [](auto& c) -> auto& { return c.log.level; },
+          choice<Log::Level>({{"debug", Log::Level::kDebug},
+                              {"info", Log::Level::kInfo},
+                              {"warning", Log::Level::kWarning},
+                              {"error", Log::Level::kError}}),
+          "What is logged: this and everything graver."),
+  };
+}
+
+std::vector<Key<Watch>> make_watch_keys() {
+  auto move_to = watched(
+      "move_to", [](auto& w) -> auto& { return w.move_to; }, folder(),
+      "With on_success: move, the folder that receives the originals.", "/srv/photos/originals", "nowhere");
+  return {
+      watched(
+          "name", [](auto& w) -> auto& { return w.name; }, text(64, "a name"), "Names the watch in logs and metrics; unique.",
+          "scans", "the last part of `path`"),
+      required(watched(
+          "path", [](auto& w) -> auto& { return w.path; }, folder(),
+          "The folder to watch; while it does not exist, the watch waits.", "/srv/photos/scans")),
+      required(watched(
+          "output", [](auto& w) -> auto& { return w.output; }, folder(),
+          "The folder that receives the results, with the same subfolders; outside of every watched folder.",
+          "/srv/photos/restored")),
+      watched("recursive", [](auto& w) -> auto& { return w.recursive; }, yes_or_no(), "Whether subfolders are watched too.", {}),
+      watched("settle", [](auto& w) -> auto& { return w.settle; }, duration(0ms, 1h),
+              "A file is taken when it has not changed for so long after it was closed or moved in.", {}),
+      watched("settle_unseen", [](auto& w) -> auto& { return w.settle_unseen; }, duration(0ms, 1h),
+              "The same when nothing told that the file was closed: at start, and on network shares.", {}),
+      watched("rescan", [](auto& w) -> auto& { return w.rescan; }, duration(1s, 24h),
+              "How often the whole folder is read for what notifications missed.", {}),
+      watched("on_success", [](auto& w) -> auto& { return w.on_success; },
+              choice<Watch::OnSuccess>(
+                  {{"keep", Watch::OnSuccess::kKeep}, {"move", Watch::OnSuccess::kMove}, {"delete", Watch::OnSuccess::kDelete}}),
+              "What becomes of the original once its result is on disk.", {}),
+      move_to,
+      watched(
+          "network", [](auto& w) -> auto& { return w.network; }, network_name(), "The network for this folder.", "student-tiny",
+          "the top-level `network`"),
+      watched("priority", [](auto& w) -> auto& { return w.priority; }, whole_number(-1000, 1000), "Higher goes first.", {}),
+  };
+}
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kSections{{
+    {"watch", "Watched folders: pictures that appear in `path` are restored into `output`."},
+    {"zmq", "Requests and events over ZeroMQ (docs/protocol.md)."},
+    {"http", "Metrics and health over HTTP, for this machine only."},
+    {"tile", "How pictures are cut for the network."},
+    {"preview", "The quick preview."},
+    {"output", "How results are written."},
+    {"limits", "What is refused, so that one picture or client cannot exhaust the machine."},
+    {"retry", "Failures that may pass."},
+    {"workers", "Threads."},
+    {"retention", "How long the job store remembers."},
+    {"log", "The log, on standard error or in the journal."},
+}};
+
+}  // namespace
+
+const std::vector<Key<Config>>& config_keys() {
+  static const std::vector<Key<Config>> keys = make_config_keys();
+  return keys;
+}
+
+const std::vector<Key<Watch>>& watch_keys() {
+  static const std::vector<Key<Watch>> keys = make_watch_keys();
+  return keys;
+}
+
+std::string_view section_doc(std::string_view section) {
+  for (const auto& [name, doc] : kSections) {
+    if (name == section) return doc;
+  }
+  return {};
+}
+
+}  // namespace retouchd::config

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/status_source.h"
+#include "queue/job.h"
+#include "stages/observer.h"
+
+namespace retouchd::daemon {
+
+struct MetricsOptions {
+  std::string version;
+  std::string libtorch;                  ///< its version
+  std::string device;                    ///< the device in use, "cpu" or "cuda:0"; its series exist from the start
+  std::string network;                   ///< the default network
+  std::vector<std::string> request_ops;  ///< the protocol's operations; any other is counted as op="unknown"
+};
+
+/// Everything retouchd measures, as Prometheus series named retouchd_*. Alerts and the dashboard in monitoring/ use the names.
+///
+/// Labels never carry text from outside that could grow without bound: error codes and operations come from fixed lists, origins
+/// are cut before the ':' and at most kMaxOrigins of them are told apart.
+///
+/// Threads: safe.
+class Metrics final : public stages::PipelineObserver {
+ public:
+  static constexpr std::size_t kMaxOrigins = 16;   ///< more are counted as origin="other"
+  static constexpr std::size_t kMaxOpen = 65'536;  ///< jobs remembered for jobs_waiting, and for the origin when they end
+  static constexpr std::size_t kFillWindow = 60;   ///< batches that batch_fill_ratio averages
+
+  explicit Metrics(const MetricsOptions& options);
+  ~Metrics() override;
+
+  // From the pipeline. Retries are counted from the store's events, which also know those that no stage saw.
+  void stage_finished(std::string_view stage, stages::Seconds took) override;
+  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures,
+                      stages::Seconds busy) override;
+  void tile_finished(bool preview) override;
+  void device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) override;
+  void preview_ready(stages::Seconds since_accepted) override;
+  void job_done(stages::Seconds since_accepted) override;
+
+  /// From the job store's listener. Reads "origin" and "code" (or "error.code") of the bodies; copes without them. A job that
+  /// ends in another run of the daemon than it was accepted in counts for origin="unknown" when its last event does not name the
+  /// origin.
+  void on_events(const std::vector<queue::JobEvent>& events);
+  void store_committed(stages::Seconds took);
+  void store_failed();
+
+  /// From intake: one request answered; `result` is "ok" or the wire name of an error code.
+  void request_answered(std::string_view op, std::string_view result);
+  void event_published();
+  void config_reloaded(bool ok);
+
+  /// Takes over the gauges and totals in `snapshot` and returns all series in the text format, version 0.0.4.
+  [[nodiscard]] std::string render(const Snapshot& snapshot);
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace retouchd::daemon

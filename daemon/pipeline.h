@@ -1,0 +1,114 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "daemon/status_source.h"
+#include "inference/device.h"
+#include "inference/registry.h"
+#include "queue/bounded_queue.h"
+#include "queue/job_store.h"
+#include "queue/memory_ledger.h"
+#include "queue/publisher.h"
+#include "queue/tile_scheduler.h"
+#include "stages/claimer.h"
+#include "stages/decode.h"
+#include "stages/device_worker.h"
+#include "stages/encode.h"
+#include "stages/merge.h"
+#include "stages/observer.h"
+#include "stages/outcomes.h"
+#include "stages/preview.h"
+#include "stages/route.h"
+#include "stages/runs_in_flight.h"
+#include "stages/settings.h"
+#include "stages/stage_threads.h"
+#include "stages/tile.h"
+
+namespace retouchd::daemon {
+
+struct PipelineOptions {
+  stages::Settings settings;
+  stages::RetryPolicy retry;
+  std::filesystem::path previews;         ///< folder
+  Bytes memory;                           ///< for pictures in flight
+  int largest_tile = 512;
+  int batch = 0;                          ///< tiles; 0: the device's own choice
+  std::chrono::milliseconds max_wait{5};
+  int decode_threads = 1;
+  int encode_threads = 1;
+};
+
+/// Every stage, every queue, and the threads between them; pipeline.cpp shows all of it on one page.
+///
+/// Threads: start(), drain() and the destructor by the owner; everything else by any.
+class Pipeline {
+ public:
+  /// What the pipeline works with; all of it must outlive it. The device is used by the pipeline alone from start() on.
+  struct Surroundings {
+    queue::JobStore& store;
+    const inference::Registry& networks;
+    inference::Device& device;
+    stages::PipelineObserver& observer;
+    const Clock& clock;
+    stages::ProgressListener progress;
+  };
+
+  Pipeline(const PipelineOptions& options, const Surroundings& surroundings);
+  ~Pipeline();
+
+  void start();
+
+  /// Claims nothing more, finishes what is in flight until `until`, hands the rest back to the store, and joins all threads.
+  void drain(std::chrono::steady_clock::time_point until);
+
+  /// From the job store's listener: new jobs and requests for cancellation.
+  void on_events(const std::vector<queue::JobEvent>& events);
+
+  void set_settings(const stages::Settings& settings) { settings_.set(settings); }
+  void set_retry(const stages::RetryPolicy& policy) { outcomes_.set_policy(policy); }
+
+  [[nodiscard]] std::vector<QueueSnapshot> queues() const;
+  [[nodiscard]] DeviceSnapshot device() const;
+  [[nodiscard]] Bytes memory_budget() const noexcept { return memory_.capacity(); }
+  [[nodiscard]] Bytes memory_reserved() const { return memory_.reserved(); }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.count(); }
+
+ private:
+  template <class Stage>
+  void run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, queue::BoundedQueue<stages::RunPtr>* out);
+  [[nodiscard]] stages::StarvedCause why_idle() const;
+
+  const PipelineOptions options_;
+  stages::PipelineObserver& observer_;
+  stages::SettingsCell settings_;
+  queue::MemoryLedger memory_;
+  queue::Publisher publisher_;
+  stages::RunsInFlight in_flight_;
+  stages::Outcomes outcomes_;
+
+  queue::BoundedQueue<stages::RunPtr> to_decode_;
+  queue::BoundedQueue<stages::RunPtr> to_preview_;
+  queue::BoundedQueue<stages::RunPtr> to_route_;
+  queue::BoundedQueue<stages::RunPtr> to_tile_;
+  queue::TileScheduler to_infer_;
+  queue::BoundedQueue<stages::RestoredTile> to_merge_;
+  queue::BoundedQueue<stages::RunPtr> to_encode_;
+
+  stages::Claimer claimer_;
+  stages::Decode decode_;
+  stages::Preview preview_;
+  stages::Route route_;
+  stages::Tile tile_;
+  stages::DeviceWorker infer_;
+  stages::Merge merge_;
+  stages::Encode encode_;
+
+  stages::StageThreads claiming_;
+  stages::StageThreads threads_;
+};
+
+}  // namespace retouchd::daemon

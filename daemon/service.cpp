@@ -1,0 +1,303 @@
+#include "daemon/service.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "config/changes.h"
+#include "config/reader.h"
+#include "daemon/housekeeping.h"
+#include "daemon/logging.h"
+#include "daemon/monitor_routes.h"
+#include "intake/wire/request.h"
+#include "queue/sqlite_job_store.h"
+
+namespace retouchd::daemon {
+namespace {
+
+constexpr std::chrono::minutes kHousekeepingPause{60};
+
+nlohmann::json describe(const inference::Registry& networks, const std::string& chosen) {
+  nlohmann::json all = nlohmann::json::array();
+  for (const inference::NetworkInfo& network : networks.networks()) {
+    all.push_back({{"name", network.name},
+                   {"default", network.name == chosen},
+                   {"architecture", network.architecture},
+                   {"task", network.task},
+                   {"license", network.license},
+                   {"scale", network.scale},
+                   {"parameters", network.parameters},
+                   {"file", network.weights.string()},
+                   {"sha256", network.sha256}});
+  }
+  return all;
+}
+
+intake::WatchSet::Options watch_options(const config::Config& config) { return {config.network, config.preview.enabled, {config.state_dir}}; }
+
+}  // namespace
+
+class Service::Reporter final : public stages::PipelineObserver {
+ public:
+  Reporter(Metrics& metrics, ServiceNotifier& notifier) : metrics_(metrics), notifier_(notifier) {}
+
+  void stage_finished(std::string_view stage, stages::Seconds took) override {
+    metrics_.stage_finished(stage, took);
+    if (stage == stages::Decode::kName || stage == stages::Encode::kName) notifier_.progress();
+  }
+  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures, stages::Seconds busy) override {
+    metrics_.batch_finished(device, tiles, capacity, pictures, busy);
+    notifier_.progress();
+  }
+  void tile_finished(bool preview) override { metrics_.tile_finished(preview); }
+  void device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) override {
+    metrics_.device_starved(device, cause, waited);
+  }
+  void preview_ready(stages::Seconds since_accepted) override { metrics_.preview_ready(since_accepted); }
+  void job_done(stages::Seconds since_accepted) override { metrics_.job_done(since_accepted); }
+
+ private:
+  Metrics& metrics_;
+  ServiceNotifier& notifier_;
+};
+
+Service::Service(config::Config config, std::optional<std::filesystem::path> config_file, config::Environment environment)
+    : config_(std::move(config)),
+      config_file_(std::move(config_file)),
+      environment_(std::move(environment)),
+      clock_(system_clock()),
+      io_(1),
+      signals_(io_, SIGTERM, SIGINT, SIGHUP),
+      housekeeping_timer_(io_),
+      progress_(clock_, [this](const queue::JobEvent& event) { events_.publish({event}); }) {}
+
+Service::~Service() {
+  if (draining_thread_.joinable()) draining_thread_.join();
+  housekeeping_.join();
+  http_.reset();
+  zmq_.reset();
+  if (watches_) watches_->stop();
+  if (pipeline_) pipeline_->drain(std::chrono::steady_clock::now());
+  store_.reset();  // its last commits are told to the pipeline and the watches, which go after it
+}
+
+Result<void> Service::open_folders() {
+  for (const auto& folder : {config_.state_dir, config_.state_dir / "previews", config_.runtime_dir}) {
+    if (auto made = make_directories_synced(folder); !made) return made;
+  }
+  auto lock = queue::StateLock::acquire(config_.state_dir);
+  if (!lock) return lock.error();
+  lock_.emplace(*std::move(lock));
+  return {};
+}
+
+Result<void> Service::start() {
+  if (auto opened = open_folders(); !opened) return opened;
+  auto engine = open_engine(config_);
+  if (!engine) return engine.error();
+  engine_ = *std::move(engine);
+
+  MetricsOptions about;
+  about.version = RETOUCHD_VERSION;
+  about.libtorch = inference::libtorch_version();
+  about.device = engine_.device->name();
+  about.network = config_.network;
+  for (const std::string_view op : wire::operation_names()) about.request_ops.emplace_back(op);
+  metrics_ = std::make_unique<Metrics>(about);
+  notifier_ = std::make_unique<ServiceNotifier>(io_, [this] { return is_idle(); });
+  reporter_ = std::make_unique<Reporter>(*metrics_, *notifier_);
+
+  queue::SqliteJobStoreOptions options;
+  options.file = config_.state_dir / "jobs.sqlite";
+  options.boot_id = std::to_string(::getpid()) + "@" + std::to_string(clock_.now().time_since_epoch().count());
+  auto store = queue::open_sqlite_job_store(options, clock_);
+  if (!store) return store.error();
+  store_ = *std::move(store);
+
+  pipeline_ = std::make_unique<Pipeline>(
+      pipeline_options(config_, engine_),
+      Pipeline::Surroundings{*store_, engine_.networks, *engine_.device, *reporter_, clock_,
+                             [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }});
+  watches_ = std::make_unique<intake::WatchSet>(*store_, clock_);
+  store_->set_listener([this](const std::vector<queue::JobEvent>& events) { on_events(events); });
+
+  if (auto started = start_intake(); !started) return started;
+  if (auto started = start_http(); !started) return started;
+  pipeline_->start();
+  return {};
+}
+
+Result<void> Service::start_intake() {
+  intake::Admission::Options options{config_.state_dir, config_.limits, config_.network};
+  intake::Admission::Hooks hooks;
+  hooks.networks = [this] {
+    std::vector<std::string> names;
+    for (const auto& network : engine_.networks.networks()) names.push_back(network.name);
+    return names;
+  };
+  hooks.draining = [this] { return draining_.load(); };
+  admission_ = std::make_unique<intake::Admission>(std::move(options), *store_, std::move(hooks), clock_);
+  if (config_.zmq.enabled) {
+    auto server = intake::ZmqServer::start({config_.zmq, RETOUCHD_VERSION}, *store_, *admission_, events_, zmq_hooks());
+    if (!server) return server.error();
+    zmq_ = *std::move(server);
+    spdlog::info("requests at {}, events at {}", config_.zmq.requests, config_.zmq.events);
+  }
+  watches_->replace(config_.watch, watch_options(config_));
+  for (const auto& watch : config_.watch) spdlog::info("watching {} -> {}", watch.path.string(), watch.output.string());
+  return {};
+}
+
+Result<void> Service::start_http() {
+  if (!config_.http.enabled) return {};
+  HttpServerOptions options;
+  options.listen = config_.http.listen;
+  auto server = HttpServer::start(io_, options, monitor_routes(*metrics_, [this] { return snapshot(); }));
+  if (!server) {
+    // Nobody asked for this very port; pictures matter more.
+    if (!config_.file.empty()) return server.error();
+    spdlog::warn("no metrics and no status page: {}", server.error().message);
+    return {};
+  }
+  http_ = *std::move(server);
+  spdlog::info("metrics and status page on {} (port {})", config_.http.listen, http_->port());
+  return {};
+}
+
+intake::ZmqHooks Service::zmq_hooks() {
+  intake::ZmqHooks hooks;
+  hooks.models = [this] { return describe(engine_.networks, admission_->default_network()); };
+  hooks.health = [this] {
+    return nlohmann::json{{"ready", ready_.load() && !draining_.load()},
+                          {"draining", draining_.load()},
+                          {"device", engine_.device->description()},
+                          {"network", admission_->default_network()},
+                          {"in_flight", pipeline_->in_flight()}};
+  };
+  hooks.progress = [this](queue::JobId id) -> std::optional<nlohmann::json> {
+    const auto progress = progress_.of(id);
+    if (!progress) return std::nullopt;
+    return nlohmann::json{{"stage", "infer"}, {"done", progress->done}, {"total", progress->total}};
+  };
+  hooks.answered = [this](std::string_view op, std::string_view result) { metrics_->request_answered(op, result); };
+  hooks.event_published = [this] { metrics_->event_published(); };
+  return hooks;
+}
+
+void Service::on_events(const std::vector<queue::JobEvent>& events) {
+  progress_.on_events(events);
+  events_.publish(events);
+  metrics_->on_events(events);
+  pipeline_->on_events(events);
+  for (const queue::JobEvent& event : events) {
+    watches_->on_event(event);
+    if (event.kind == "failed") spdlog::warn("job {} failed: {}", event.job, event.body);
+  }
+}
+
+void Service::run() {
+  await_signal();
+  keep_house();
+  ready_.store(true);
+  notifier_->ready("restoring with " + config_.network + " on " + engine_.device->description());
+  notifier_->start_watchdog();
+  spdlog::info("retouchd {} is ready", RETOUCHD_VERSION);
+  io_.run();
+  spdlog::info("stopped");
+}
+
+void Service::await_signal() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reload();
+    } else if (draining_.load()) {
+      spdlog::warn("stopping at once; jobs in flight are taken up again at the next start");
+      ::_exit(128 + signal);
+    } else {
+      begin_drain();
+    }
+    await_signal();
+  });
+}
+
+void Service::begin_drain() {
+  draining_.store(true);
+  spdlog::info("draining: nothing new is begun, jobs in flight get up to {} s", config_.drain_timeout.count());
+  notifier_->stopping();
+  housekeeping_timer_.cancel();
+  draining_thread_ = std::thread([this] {
+    watches_->drain();
+    pipeline_->drain(std::chrono::steady_clock::now() + config_.drain_timeout);
+    watches_->stop();
+    if (zmq_) zmq_->stop();
+    boost::asio::post(io_, [this] {
+      if (http_) http_->stop();
+      io_.stop();
+    });
+  });
+}
+
+void Service::reload() {
+  if (draining_.load()) return;
+  notifier_->reloading();
+  auto fresh = config::load_config(config_file_, environment_);
+  metrics_->config_reloaded(fresh.ok());
+  if (!fresh) {
+    spdlog::error("the configuration stays as it was; not reloaded:\n{}", fresh.error().message);
+  } else {
+    for (const std::string& key : config::needs_restart(config_, *fresh)) spdlog::warn("`{}` changed; that takes effect at the next start", key);
+    apply_log_level(fresh->log);
+    pipeline_->set_settings(settings_of(*fresh));
+    pipeline_->set_retry(retry_of(*fresh));
+    watches_->replace(fresh->watch, watch_options(*fresh));
+    config_.watch = fresh->watch;
+    config_.drain_timeout = fresh->drain_timeout;
+    config_.preview = fresh->preview;
+    config_.output = fresh->output;
+    config_.limits = fresh->limits;
+    config_.retry = fresh->retry;
+    config_.retention = fresh->retention;
+    config_.log = fresh->log;
+    spdlog::info("configuration reloaded");
+  }
+  notifier_->ready("restoring with " + config_.network + " on " + engine_.device->description());
+}
+
+void Service::keep_house() {
+  // Old jobs and files are looked for on a thread of their own: the disk may be slow.
+  boost::asio::post(housekeeping_, [this, retention = config_.retention] {
+    forget_old(*store_, retention, config_.state_dir, clock_);
+    if (const auto swept = admission_->spool().sweep(*store_, std::chrono::hours(1)); !swept) spdlog::warn("spool: {}", swept.error().message);
+  });
+  housekeeping_timer_.expires_after(kHousekeepingPause);
+  housekeeping_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) keep_house();
+  });
+}
+
+bool Service::is_idle() const {
+  if (pipeline_->in_flight() > 0) return false;
+  const auto ready = store_->next_ready();
+  return !ready || *ready > clock_.now();
+}
+
+Snapshot Service::snapshot() const {
+  Snapshot now;
+  if (const auto counts = store_->counts()) now.jobs = *counts;
+  now.queues = pipeline_->queues();
+  now.devices = {pipeline_->device()};
+  now.watches = watches_->status();
+  now.memory_budget = config_.memory;
+  now.memory_reserved = pipeline_->memory_reserved();
+  now.ready = ready_.load();
+  now.draining = draining_.load();
+  if (!now.ready) now.not_ready_reason = "starting";
+  return now;
+}
+
+}  // namespace retouchd::daemon

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "image/picture.h"
+#include "inference/network_info.h"
+#include "queue/job.h"
+#include "queue/memory_ledger.h"
+#include "stages/observer.h"
+
+namespace retouchd::stages {
+
+/// One job on its way through the pipeline, from its claim to its end.
+///
+/// Owner: the stage that works on it; it moves from queue to queue. Between `tile` and `merge` its tiles hold it too and only read it.
+/// Its memory reservation lives as long as it does.
+struct PictureRun {
+  explicit PictureRun(queue::Job claimed) : job(std::move(claimed)) {}
+
+  const queue::Job job;
+  queue::MemoryLedger::Reservation memory;
+  FileIdentity identity;            ///< of the file that was decoded
+  inference::NetworkInfo network;   ///< decode
+  image::Picture picture;           ///< decode; after merge its planes are the restored ones
+  std::string route;                ///< route: "local"
+  int tiles = 0;                    ///< tile
+  int tile_side = 0;
+  std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
+
+  [[nodiscard]] queue::Claim claim() const noexcept { return {job.id, job.epoch}; }
+
+  /// True once the end was reported (done, failed, cancelled, handed back): what is left of the work is dropped.
+  [[nodiscard]] bool is_over() const noexcept { return phase_.load() == Phase::kOver; }
+  /// From here on only the owner can end the run: its result may be appearing. False when it is over already.
+  [[nodiscard]] bool begin_publishing() noexcept { return move(Phase::kActive, Phase::kPublishing); }
+  /// For the stage that owns the run. True for the one caller that may report the end to the store.
+  [[nodiscard]] bool end() noexcept { return phase_.exchange(Phase::kOver) != Phase::kOver; }
+  /// The same for anybody else (cancellation, drain); false also while the result is being published.
+  [[nodiscard]] bool end_from_outside() noexcept { return move(Phase::kActive, Phase::kOver); }
+
+ private:
+  enum class Phase { kActive, kPublishing, kOver };
+  bool move(Phase from, Phase to) noexcept { return phase_.compare_exchange_strong(from, to); }
+  std::atomic<Phase> phase_ = Phase::kActive;
+};
+
+using RunPtr = std::shared_ptr<PictureRun>;
+
+/// For the queues' accounts.
+[[nodiscard]] inline Bytes bytes_of(const RunPtr& run) noexcept { return run->memory.bytes(); }
+
+}  // namespace retouchd::stages

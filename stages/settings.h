@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "base/units.h"
+#include "image/codec.h"
+
+namespace retouchd::stages {
+
+/// What of the stages' behaviour may change while the daemon runs.
+struct Settings {
+  image::DecodeLimits limits;
+  Bytes file_size = mebibytes(512);  ///< larger files are refused
+  image::EncodeOptions output;
+  bool preview = true;
+  double preview_megapixels = 1.0;
+  int preview_quality = 85;
+};
+
+/// The settings in force. A stage asks once for each picture. Threads: safe.
+class SettingsCell {
+ public:
+  explicit SettingsCell(const Settings& settings) : settings_(std::make_shared<const Settings>(settings)) {}
+
+  [[nodiscard]] std::shared_ptr<const Settings> get() const {
+    const std::lock_guard lock(mutex_);
+    return settings_;
+  }
+  void set(const Settings& settings) {
+    auto fresh = std::make_shared<const Settings>(settings);
+    const std::lock_guard lock(mutex_);
+    settings_ = std::move(fresh);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Settings> settings_;
+};
+
+}  // namespace retouchd::stages

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "queue/bounded_queue.h"
+#include "stages/observer.h"
+#include "stages/outcomes.h"
+#include "stages/picture_run.h"
+
+namespace retouchd::stages {
+
+/// The pipeline's threads: named, started in one place, joined in one place. Confined to the thread that owns it.
+class StageThreads {
+ public:
+  /// `body` runs until its queue is closed and empty.
+  void start(const std::string& name, int count, const std::function<void()>& body);
+  void join();
+
+ private:
+  std::vector<std::jthread> threads_;
+};
+
+/// A stage's whole thread: takes runs from `in`, lets the stage work, hands them to `out` (nullptr: the stage passes them on itself).
+/// Nothing that a stage returns or throws gets past here: the job fails, the thread goes on.
+template <class Stage>
+void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueue<RunPtr>* out, Outcomes& outcomes, PipelineObserver& observer) {
+  while (std::optional<RunPtr> run = in.pop()) {
+    if ((*run)->is_over()) continue;
+    const auto start = std::chrono::steady_clock::now();
+    Result<void> result;
+    try {
+      result = stage.process(*run);
+    } catch (const std::exception& error) {
+      result = make_error(ErrorCode::kInternal, std::string("unexpected: ") + error.what());
+    }
+    const Seconds took = std::chrono::steady_clock::now() - start;
+    observer.stage_finished(Stage::kName, took);
+    if (!result) {
+      Error error = result.error();
+      if (error.stage.empty()) error.stage = Stage::kName;
+      outcomes.failed(**run, error);
+    } else if (out != nullptr) {
+      (*run)->seconds[std::string(Stage::kName)] = took.count();
+      if (!out->push(*run)) outcomes.hand_back(**run);
+    }
+  }
+}
+
+}  // namespace retouchd::stages

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <opencv2/core/types.hpp>
+#include <vector>
+
+#include "inference/network_info.h"
+
+namespace retouchd::stages {
+
+/// How one side of a picture is cut. Windows are what the network sees, cores what is kept of each; the cores cover [0, length)
+/// exactly once.
+///
+///   window 0  |=======core 0======|~~halo~~|
+///   window 1               |~~halo~~|=====core 1=====|~~halo~~|
+///   window 2                                   |~~halo~~|===core 2===|   last one flush with the end
+struct TileAxis {
+  struct Window {
+    int origin = 0;  ///< first pixel, a multiple of the network's multiple
+    int begin = 0;   ///< of the core
+    int end = 0;
+    int ramp_begin = 0;  ///< half-width of the blend ramp around `begin`, in pixels; 0: a hard edge
+    int ramp_end = 0;    ///< ... around `end`
+  };
+  int length = 0;
+  std::vector<Window> windows;
+};
+
+/// Which tiles a picture is cut into. All tensors are `side` x `side`.
+///
+/// A network with a finite receptive field gets a halo that covers it, and the merge keeps the cores: tiled equals whole. A side
+/// that is shorter than the tile is padded by reflection up to it. For a global network the cores blend into each other over
+/// ramps (feather), because there is no halo that could make tiles equal.
+struct TilePlan {
+  struct Tile {
+    cv::Rect window;  ///< inside the picture; what is missing to side x side is padded by reflection
+    cv::Rect core;    ///< inside `window`; the cores partition the picture
+  };
+
+  int side = 0;
+  TileAxis x;
+  TileAxis y;
+  bool is_feathered = false;
+
+  [[nodiscard]] int count() const noexcept { return static_cast<int>(x.windows.size() * y.windows.size()); }
+  [[nodiscard]] cv::Size size() const noexcept { return {x.length, y.length}; }
+  /// Row-major: 0 is the top left tile.
+  [[nodiscard]] Tile at(int index) const;
+};
+
+/// Overlap of two tiles of a global network, in pixels.
+inline constexpr int kFeatherOverlap = 64;
+
+/// Cuts a picture into tiles of exactly `side`, which must exceed twice the halo (and kFeatherOverlap).
+[[nodiscard]] TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int side);
+
+/// The side among 128, 192, 256, 384, 512, ... up to `largest` with the least work for this picture; of equals the larger. Few distinct sides, so
+/// that tiles of different pictures fit into one batch.
+[[nodiscard]] TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest);
+
+/// The weight of a tile's core at `position` along an axis: 1 inside, a raised cosine over the ramps, 0 outside. The weights of all windows of an
+/// axis sum to one everywhere.
+[[nodiscard]] float feather_weight(const TileAxis::Window& window, int position) noexcept;
+
+}  // namespace retouchd::stages

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/error.h"
+#include "queue/tile_scheduler.h"
+#include "stages/canvas.h"
+#include "stages/picture_run.h"
+#include "stages/tile_plan.h"
+
+namespace retouchd::stages {
+
+/// One picture (or its preview) going through the network tile by tile: what it is cut from, what it is put together on, and who is told at the end.
+///
+/// Threads: `tile` cuts, `infer` reads, `merge` places, each from its own threads. Exactly one of the two ends is told, once, unless the run
+/// ended elsewhere (cancelled): then none.
+class TiledPass final : public queue::TileOwner {
+ public:
+  struct Ends {
+    std::function<void(cv::Mat restored)> complete;
+    std::function<void(const Error&)> failed;
+    std::function<void(int done, int total)> progress;  ///< after each tile; may be empty
+  };
+
+  /// `source` is RGB or gray, 8 or 16 bit; its pixels must not change any more.
+  TiledPass(RunPtr run, cv::Mat source, TilePlan plan, bool is_preview, Ends ends);
+
+  /// Puts all tiles into the scheduler. Blocks while that is full; false when it was closed.
+  [[nodiscard]] static bool push_tiles(const std::shared_ptr<TiledPass>& pass, queue::TileScheduler& scheduler);
+
+  [[nodiscard]] bool is_abandoned() const noexcept override { return failed_.load() || run_->is_over(); }
+
+  void place(int index, const cv::Mat& restored);
+  void fail(const Error& error);
+
+  [[nodiscard]] const inference::NetworkInfo& network() const noexcept { return run_->network; }
+  [[nodiscard]] bool is_preview() const noexcept { return is_preview_; }
+
+ private:
+  const RunPtr run_;
+  const cv::Mat source_;
+  const TilePlan plan_;
+  const bool is_preview_;
+  const Ends ends_;
+  Canvas canvas_;
+  std::atomic<int> left_;
+  std::atomic<bool> failed_ = false;
+};
+
+}  // namespace retouchd::stages

@@ -1,0 +1,102 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "image/codec.h"
+#include "tests/image/sample_files.h"
+#include "tests/image/sample_pictures.h"
+
+namespace retouchd::image {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::JpegKind;
+using testing::largest_difference;
+using testing::make_pattern;
+using testing::make_picture;
+using testing::write_jpeg;
+
+const DecodeLimits kLimits;
+
+/// The sampling factors of the first component, from the frame header.
+int sampling_of(const ByteVector& file) {
+  for (std::size_t at = 2; at + 12 < file.size();) {
+    if (file[at + 1] == 0xC0) return file[at + 11];
+    at += 2 + (static_cast<std::size_t>(file[at + 2]) << 8 | file[at + 3]);
+  }
+  return 0;
+}
+
+TEST(Jpeg, GrayStaysOneChannel) {
+  const Picture picture = make_picture(77, 51, CV_8UC1);
+  const auto file = encode(picture, FileFormat::kJpeg, {});
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(read_header(*file, kLimits)->channels, 1);
+  const auto decoded = decode(*file, kLimits);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_TRUE(decoded->is_gray());
+  EXPECT_LE(largest_difference(decoded->colour, picture.colour), 4.0);
+}
+
+TEST(Jpeg, HighQualityKeepsFullColourResolution) {
+  const Picture picture = make_picture(64, 64, CV_8UC3);
+  EncodeOptions options;
+  options.jpeg_quality = 90;
+  EXPECT_EQ(sampling_of(*encode(picture, FileFormat::kJpeg, options)), 0x11);
+  options.jpeg_quality = 89;
+  EXPECT_EQ(sampling_of(*encode(picture, FileFormat::kJpeg, options)), 0x22);
+}
+
+TEST(Jpeg, ProgressiveDecodesLikeBaseline) {
+  const cv::Mat pixels = make_pattern(100, 60, CV_8UC3);
+  const auto progressive = write_jpeg(pixels, JpegKind::kProgressive);
+  EXPECT_TRUE(read_header(progressive, kLimits)->progressive);
+  const auto baseline = write_jpeg(pixels, JpegKind::kBaseline);
+  EXPECT_FALSE(read_header(baseline, kLimits)->progressive);
+  const auto a = decode(progressive, kLimits);
+  const auto b = decode(baseline, kLimits);
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(largest_difference(a->colour, b->colour), 0.0);
+}
+
+TEST(Jpeg, ArithmeticCodingIsDecoded) {
+  const cv::Mat pixels = make_pattern(40, 30, CV_8UC3);
+  const auto decoded = decode(write_jpeg(pixels, JpegKind::kArithmetic), kLimits);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_LE(largest_difference(decoded->colour, pixels), 12.0);
+}
+
+TEST(Jpeg, CmykIsRefusedByItsHeader) {
+  const auto refused = read_header(write_jpeg(make_pattern(20, 20, CV_8UC3), JpegKind::kCmyk), kLimits);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupportedFormat);
+  EXPECT_THAT(refused.error().message, HasSubstr("CMYK"));
+}
+
+TEST(Jpeg, TooManyScansAreRefused) {
+  DecodeLimits limits;
+  limits.jpeg_scans = 3;
+  const auto refused = decode(write_jpeg(make_pattern(200, 200, CV_8UC3), JpegKind::kProgressive), limits);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kPictureTooLarge);
+  EXPECT_THAT(refused.error().message, HasSubstr("limits.jpeg_scans"));
+}
+
+TEST(Jpeg, BytesAfterTheEndAreIgnored) {
+  auto file = write_jpeg(make_pattern(20, 20, CV_8UC3), JpegKind::kBaseline);
+  file.insert(file.end(), 1000, 0x55);
+  EXPECT_TRUE(decode(file, kLimits).ok());
+}
+
+TEST(Jpeg, DamagedPixelsAreCorruptNotGray) {
+  auto file = write_jpeg(make_pattern(300, 300, CV_8UC3), JpegKind::kBaseline);
+  // A marker in the middle of the scan ends it for the decoder.
+  file[file.size() / 2] = 0xFF;
+  file[file.size() / 2 + 1] = 0xD9;
+  const auto refused = decode(file, kLimits);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorruptPicture);
+  EXPECT_THAT(refused.error().message, HasSubstr("the JPEG is damaged"));
+}
+
+}  // namespace
+}  // namespace retouchd::image

@@ -1,0 +1,158 @@
+#include "intake/wire/request.h"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+#include <random>
+
+#include "intake/wire/nearest_name.h"
+#include "intake/wire/reply.h"
+
+namespace retouchd::wire {
+namespace {
+
+using testing::HasSubstr;
+
+std::string refusal_of(const std::string& text, bool has_content = false) {
+  const auto parsed = parse_request(text, has_content);
+  if (parsed.operation) return "accepted";
+  EXPECT_EQ(parsed.operation.error().code, ErrorCode::kInvalidRequest);
+  return parsed.operation.error().message;
+}
+
+template <class Op>
+Op round_trip(const Op& op, bool has_content = false) {
+  const auto text = to_text({"r1", op});
+  EXPECT_TRUE(text.ok());
+  auto parsed = parse_request(*text, has_content);
+  EXPECT_TRUE(parsed.operation.ok()) << *text;
+  EXPECT_EQ(parsed.id, "r1");
+  EXPECT_EQ(parsed.op, Op::kName);
+  return std::get<Op>(*parsed.operation);
+}
+
+TEST(Request, SubmitKeepsEveryFieldOnItsWay) {
+  Submit submit;
+  submit.path = "/in/ä \"quoted\".jpg";
+  submit.name = "name.jpg";
+  submit.output = "/out/";
+  submit.network = "identity";
+  submit.key = "k";
+  submit.priority = -7;
+  submit.preview = false;
+  submit.overwrite = true;
+  const Submit back = round_trip(submit);
+  EXPECT_EQ(back.path, submit.path);
+  EXPECT_EQ(back.name, submit.name);
+  EXPECT_EQ(back.output, submit.output);
+  EXPECT_EQ(back.network, submit.network);
+  EXPECT_EQ(back.key, submit.key);
+  EXPECT_EQ(back.priority, submit.priority);
+  EXPECT_FALSE(back.preview);
+  EXPECT_TRUE(back.overwrite);
+}
+
+TEST(Request, OtherOperationsKeepTheirFieldsOnTheirWay) {
+  EXPECT_EQ(round_trip(Status{4}).job, 4);
+  EXPECT_EQ(round_trip(Cancel{5}).job, 5);
+  EXPECT_EQ(round_trip(Retry{6}).job, 6);
+  const Events events = round_trip(Events{7, 3});
+  EXPECT_EQ(events.job, 7);
+  EXPECT_EQ(events.since, 3);
+  const List list = round_trip(List{"done", "zmq", 9, 12});
+  EXPECT_EQ(list.state, "done");
+  EXPECT_EQ(list.origin, "zmq");
+  EXPECT_EQ(list.after, 9);
+  EXPECT_EQ(list.limit, 12);
+  const Fetch fetch = round_trip(Fetch{8, 100, 50});
+  EXPECT_EQ(fetch.offset, 100U);
+  EXPECT_EQ(fetch.length, 50U);
+  round_trip(Ping{});
+  round_trip(Models{});
+}
+
+TEST(Request, RefusalsNameTheProblemAndTheNearestName) {
+  EXPECT_THAT(refusal_of("{"), HasSubstr("not JSON"));
+  EXPECT_THAT(refusal_of("[]"), HasSubstr("must be a JSON object, not an array"));
+  EXPECT_THAT(refusal_of(R"({"op":"ping"})"), HasSubstr("\"v\""));
+  EXPECT_THAT(refusal_of(R"({"v":2,"op":"ping"})"), HasSubstr("this daemon speaks version 1"));
+  EXPECT_THAT(refusal_of(R"({"v":1})"), HasSubstr("\"op\" is missing"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submt"})"), HasSubstr("\"submit\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","ouptut":"/b"})"), HasSubstr("\"output\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"status"})"), HasSubstr("status needs the field \"job\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"status","job":"3"})"), HasSubstr("must be an integer, not a string"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"status","job":0})"), HasSubstr("at least 1"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"status","job":99999999999999999999})"), HasSubstr("\"job\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"list","limit":1001})"), HasSubstr("from 1 to 1000"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})"), HasSubstr("needs \"path\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a"})", true), HasSubstr("not both"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})", true), HasSubstr("\"name\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"ping"})", true), HasSubstr("only submit takes a binary frame"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a\u0000b"})"), HasSubstr("zero byte"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"id":7,"op":"ping"})"), HasSubstr("\"id\""));
+  EXPECT_THAT(refusal_of(std::string(70'000, ' ')), HasSubstr("larger than 64 KiB"));
+}
+
+TEST(Request, ARefusedRequestKeepsItsId) {
+  EXPECT_EQ(parse_request(R"({"v":9,"id":"x","op":"ping"})", false).id, "x");
+  EXPECT_EQ(parse_request(R"({"v":1,"id":"x","op":"nonsense"})", false).id, "x");
+}
+
+TEST(Request, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
+  Submit submit;
+  submit.path = "/in/\xff.jpg";
+  const auto text = to_text({"r", submit});
+  ASSERT_FALSE(text.ok());
+  EXPECT_EQ(text.error().code, ErrorCode::kInvalidRequest);
+}
+
+TEST(Request, NothingThatArrivesThrowsOrHangs) {
+  std::mt19937 random(20261121);  // NOLINT: the same every time
+  const std::string good = R"({"v":1,"id":"a","op":"submit","path":"/in/a.jpg","output":"/out/","priority":3,"preview":true,"key":"k"})";
+  const std::vector<std::string> pieces{"{", "}", "[", "]", "\"", ":", ",", "1e999", "-0", "null", "\\u0000", "\xff", "true", "\"op\"", "9223372036854775808"};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text = good;
+    for (std::size_t i = 0, changes = 1 + random() % 6; i < changes; ++i) {
+      const std::size_t at = random() % (text.size() + 1);
+      switch (random() % 4) {
+        case 0: text.insert(at, pieces[random() % pieces.size()]); break;
+        case 1: text.erase(at, random() % 8); break;
+        case 2: text = text.substr(0, at); break;
+        default: if (at < text.size()) text[at] = static_cast<char>(random());
+      }
+    }
+    const auto parsed = parse_request(text, random() % 2 == 0);
+    if (!parsed.operation) {
+      ASSERT_FALSE(parsed.operation.error().message.empty()) << text;
+    }
+    (void)parse_reply(text);
+  }
+  EXPECT_FALSE(parse_request(std::string(60'000, '['), false).operation.ok());
+}
+
+TEST(NearestName, ForgivesASwapADropAndAReplacement) {
+  constexpr std::array<std::string_view, 3> kKnown{"submit", "status", "list"};
+  EXPECT_EQ(nearest_name("sumbit", kKnown), "submit");
+  EXPECT_EQ(nearest_name("stats", kKnown), "status");
+  EXPECT_EQ(nearest_name("lost", kKnown), "list");
+  EXPECT_EQ(nearest_name("x", {}), "");
+}
+
+TEST(Reply, CarriesAnErrorThereAndBack) {
+  const auto reply = parse_reply(error_reply("7", make_error(ErrorCode::kBusy, "full"), std::chrono::milliseconds(2'000)));
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->id, "7");
+  ASSERT_TRUE(reply->error.has_value());
+  EXPECT_EQ(reply->error->code, ErrorCode::kBusy);
+  EXPECT_EQ(reply->retry_after, std::chrono::milliseconds(2'000));
+  EXPECT_EQ(reply->body["error"]["remedy"], traits_of(ErrorCode::kBusy).remedy);
+}
+
+TEST(Reply, BytesThatAreNoUtf8BecomeReplacementCharacters) {
+  const auto reply = parse_reply(ok_reply("1", {{"name", "\xff"}}));
+  ASSERT_TRUE(reply.ok());
+  EXPECT_EQ(reply->body["name"], "\xef\xbf\xbd");
+}
+
+}  // namespace
+}  // namespace retouchd::wire

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "queue/job_store.h"
+#include "queue/sqlite_job_store.h"
+
+namespace retouchd::queue {
+
+/// A clock whose hands the test turns.
+class ManualClock final : public Clock {
+ public:
+  [[nodiscard]] UnixMillis now() const override { return UnixMillis(std::chrono::milliseconds(ms_.load())); }
+  [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const override {
+    return std::chrono::steady_clock::time_point(std::chrono::milliseconds(ms_.load()));
+  }
+  void advance(std::chrono::milliseconds by) { ms_ += by.count(); }
+
+ private:
+  std::atomic<std::int64_t> ms_{1'800'000'000'000};
+};
+
+/// A fresh folder that goes with the test.
+class TestFolder {
+ public:
+  TestFolder() {
+    static std::atomic<int> number{0};
+    path_ = std::filesystem::path(testing::TempDir()) / ("queue-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+inline std::string content_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+inline void put(const std::filesystem::path& file, const std::string& text) {
+  std::filesystem::create_directories(file.parent_path());
+  std::ofstream(file, std::ios::binary) << text;
+}
+
+/// A store in a fresh folder, which can be closed, or left as a killed process leaves it, and opened again.
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override { open(); }
+
+  void open() {
+    store_.reset();
+    auto store = try_open();
+    ASSERT_TRUE(store) << store.error().message;
+    store_ = std::move(*store);
+  }
+  [[nodiscard]] Result<std::unique_ptr<JobStore>> try_open() {
+    SqliteJobStoreOptions options;
+    options.file = file_;
+    options.boot_id = "boot-" + std::to_string(++boots_);
+    options.max_crashes = 3;
+    return open_sqlite_job_store(options, clock_);
+  }
+
+  [[nodiscard]] JobRequest request(const std::string& key) const {
+    JobRequest request;
+    request.key = key;
+    request.origin = "zmq";
+    request.source = folder_.path() / "in" / (key + ".jpg");
+    request.identity = {1, 2, 3, 4};
+    request.name = key + ".jpg";
+    request.output = folder_.path() / "out" / (key + ".jpg");
+    request.network = "builtin";
+    return request;
+  }
+  JobId accept(const std::string& key) { return accept(request(key)); }
+  JobId accept(JobRequest request) {
+    auto accepted = store_->accept_and_wait(std::move(request));
+    EXPECT_TRUE(accepted) << accepted.error().message;
+    return accepted ? accepted->id : 0;
+  }
+  std::vector<Job> claim(int count, int running = 0) {
+    auto jobs = store_->claim(count, running);
+    EXPECT_TRUE(jobs) << jobs.error().message;
+    return jobs ? *jobs : std::vector<Job>();
+  }
+  Job claim_one() {
+    auto jobs = claim(1);
+    EXPECT_EQ(jobs.size(), 1U);
+    return jobs.empty() ? Job() : jobs.front();
+  }
+  Job job(JobId id) {
+    auto found = store_->get(id);
+    EXPECT_TRUE(found) << found.error().message;
+    return found ? *found : Job();
+  }
+  std::int64_t count(JobState state) {
+    auto counts = store_->counts();
+    return counts ? (*counts)[static_cast<std::size_t>(state)] : -1;
+  }
+  /// "accepted started done", after checking that the numbers are dense.
+  std::string events_of(JobId id) {
+    auto events = store_->events(id);
+    EXPECT_TRUE(events) << events.error().message;
+    std::string kinds;
+    std::int64_t seq = 0;
+    if (!events) return kinds;
+    for (const JobEvent& event : *events) {
+      EXPECT_EQ(event.seq, ++seq);
+      kinds += (kinds.empty() ? "" : " ") + event.kind;
+    }
+    return kinds;
+  }
+  static Claim claim_of(const Job& job) { return {job.id, job.epoch}; }
+  [[nodiscard]] JobStore::Publication publication(const std::string& name) const {
+    const auto out = folder_.path() / "out";
+    return {out / name, out / ".retouchd-tmp" / name, std::string(64, 'a'), 10, ""};
+  }
+  /// Claims a job and brings it into `state`; the job as claimed.
+  Job bring_to(JobState state, const std::string& key) {
+    accept(key);
+    Job claimed = claim_one();
+    if (state == JobState::kPublishing || state == JobState::kDone) {
+      EXPECT_TRUE(store_->begin_publishing(claim_of(claimed), publication(key)));
+    }
+    if (state == JobState::kDone) {
+      EXPECT_TRUE(store_->complete(claim_of(claimed), "{}"));
+    }
+    if (state == JobState::kFailed) {
+      EXPECT_TRUE(store_->fail(claim_of(claimed), make_error(ErrorCode::kCorruptPicture, "bad")));
+    }
+    if (state == JobState::kQueued) {
+      EXPECT_TRUE(store_->hand_back(claim_of(claimed)));
+    }
+    if (state == JobState::kCancelled) {
+      EXPECT_TRUE(store_->cancel(claimed.id));
+      EXPECT_TRUE(store_->finish_cancelled(claim_of(claimed)));
+    }
+    EXPECT_EQ(job(claimed.id).state, state);
+    return claimed;
+  }
+
+  TestFolder folder_;
+  std::filesystem::path file_ = folder_.path() / "jobs.sqlite";
+  ManualClock clock_;
+  int boots_ = 0;
+  std::unique_ptr<JobStore> store_;
+};
+
+}  // namespace retouchd::queue
