@@ -17,16 +17,19 @@ void add_pictures(CLI::App& command, Arguments& arguments) {
 void add_submit(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("submit", "Hand pictures to the daemon");
   add_pictures(*command, arguments);
-  command->add_option("-o,--output", arguments.output,
-                      "Result file, or folder (ends in /, exists, or several pictures); default: NAME_restored beside the picture");
+  command->add_option(
+      "-o,--output", arguments.output,
+      "Result file, or folder (ends in /, exists, or several pictures); default: NAME_restored beside the picture");
   command->add_flag("--wait", arguments.wait, "Wait until every picture is done");
   command->add_flag("--overwrite", arguments.overwrite, "Replace a file that retouchd did not write");
   command->add_flag("!--no-preview", arguments.preview, "Skip the preview");
   command->add_option("--priority", arguments.priority, "Higher goes first")->check(CLI::Range(-1000, 1000));
-  command->add_option("--key", arguments.key, "Idempotency key: the same key again gives the same job")->check([](const std::string& key) {
-    return key.empty() || key.size() > 200 ? std::string("a key has 1 to 200 bytes") : std::string();
-  });
-  command->add_option("--timeout", arguments.timeout_s, "With --wait: give up waiting after so many seconds")->check(CLI::PositiveNumber);
+  command->add_option("--key", arguments.key, "Idempotency key: the same key again gives the same job")
+      ->check([](const std::string& key) {
+        return key.empty() || key.size() > 200 ? std::string("a key has 1 to 200 bytes") : std::string();
+      });
+  command->add_option("--timeout", arguments.timeout_s, "With --wait: give up waiting after so many seconds")
+      ->check(CLI::PositiveNumber);
 }
 
 void add_run(CLI::App& app, Arguments& arguments) {
@@ -48,7 +51,8 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   list->add_option("--state", arguments.state, "Only jobs in this state")
       ->check(CLI::IsMember({"queued", "running", "publishing", "done", "failed", "cancelled"}));
   list->add_option("--limit", arguments.limit, "At most so many; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
-  auto* watch = add_jobs(app, arguments, "watch", "Show what happens, until the given jobs have ended (none: all jobs, for ever)", false);
+  auto* watch =
+      add_jobs(app, arguments, "watch", "Show what happens, until the given jobs have ended (none: all jobs, for ever)", false);
   watch->add_option("--timeout", arguments.timeout_s, "Give up after so many seconds")->check(CLI::PositiveNumber);
   add_jobs(app, arguments, "cancel", "Cancel jobs", true);
   add_jobs(app, arguments, "retry", "Put failed or cancelled jobs back into the queue", true);
@@ -66,13 +70,16 @@ std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& wor
   CLI::App app("Restores pictures with the retouchd daemon.", "retouch");
   app.set_version_flag("--version", "retouch " RETOUCHD_VERSION);
   app.add_flag("--json", arguments.json, "One JSON object per line instead of text");
-  app.add_option("--connect", arguments.connect.endpoint, "The daemon's request endpoint, such as ipc:///run/retouchd/requests.sock")
+  app.add_option("--connect", arguments.connect.endpoint,
+                 "The daemon's request endpoint, such as ipc:///run/retouchd/requests.sock")
       ->type_name("ENDPOINT");
-  app.add_option("--config", arguments.connect.config, "The daemon's configuration file, to find its endpoint")->type_name("FILE");
+  app.add_option("--config", arguments.connect.config, "The daemon's configuration file, to find its endpoint")
+      ->type_name("FILE");
   app.require_subcommand(1);
   app.fallthrough();
-  app.footer("Exit codes: 0 ok, 1 some failed, 2 usage, 3 input, 4 daemon unreachable, 5 network or device, 6 cancelled, 7 timeout, "
-             "75 busy, 130 interrupted.");
+  app.footer(
+      "Exit codes: 0 ok, 1 some failed, 2 usage, 3 input, 4 daemon unreachable, 5 network or device, 6 cancelled, 7 timeout, "
+      "75 busy, 130 interrupted.");
   add_commands(app, arguments);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the back

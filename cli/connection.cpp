@@ -15,7 +15,8 @@ constexpr std::chrono::milliseconds kFirstAnswer{3'000};
 Result<std::string> find_endpoint(const ConnectOptions& options, const config::Environment& environment) {
   if (options.endpoint.starts_with('/')) return "ipc://" + options.endpoint;
   if (!options.endpoint.empty()) return options.endpoint;
-  const auto chosen = options.config.empty() ? std::nullopt : std::optional<std::filesystem::path>(std::filesystem::absolute(options.config));
+  const auto chosen =
+      options.config.empty() ? std::nullopt : std::optional<std::filesystem::path>(std::filesystem::absolute(options.config));
   auto config = config::load_config(chosen, environment);
   if (!config) return config.error();
   if (!config->zmq.enabled) return make_error(ErrorCode::kUnreachable, "zmq.enabled is false in " + config->file.string());
@@ -37,7 +38,8 @@ Result<Connection> Connection::open(const ConnectOptions& options, const config:
   auto client = wire::Client::connect(*endpoint);
   if (!client) return client.error();
   auto reply = (*client)->call(wire::Ping{}, kFirstAnswer);
-  if (!reply && reply.error().code == ErrorCode::kUnreachable) return away("no answer within " + std::to_string(kFirstAnswer.count()) + " ms");
+  if (!reply && reply.error().code == ErrorCode::kUnreachable)
+    return away("no answer within " + std::to_string(kFirstAnswer.count()) + " ms");
   if (!reply) return reply.error();
   nlohmann::json about = std::move(reply->body);
   about["connected_to"] = *endpoint;

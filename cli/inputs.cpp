@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 bool is_picture(const fs::path& path) {
   static constexpr std::array<std::string_view, 6> kSuffixes{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"};
   std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
 }
 
@@ -45,8 +46,10 @@ void add_folder(const fs::path& folder, bool beside, Inputs& inputs) {
     if (beside && entry->path().stem().string().ends_with("_restored")) continue;
     found.push_back(entry->path());
   }
-  if (failed) inputs.missing.push_back(make_error(ErrorCode::kInputUnreadable, folder.string() + ": " + failed.message()));
-  else if (found.empty()) inputs.missing.push_back(make_error(ErrorCode::kInputMissing, folder.string() + " holds no pictures"));
+  if (failed)
+    inputs.missing.push_back(make_error(ErrorCode::kInputUnreadable, folder.string() + ": " + failed.message()));
+  else if (found.empty())
+    inputs.missing.push_back(make_error(ErrorCode::kInputMissing, folder.string() + " holds no pictures"));
   std::sort(found.begin(), found.end());
   for (auto& path : found) inputs.pictures.push_back({path, path.lexically_relative(folder)});
 }
@@ -88,7 +91,8 @@ Inputs find_inputs(const std::vector<std::string>& arguments, const fs::path& cu
     const auto matches = is_pattern ? expand(argument, current) : std::vector<fs::path>{};
     for (const auto& match : matches) add(made_absolute(match, current), beside, inputs);
     if (!matches.empty()) continue;
-    const std::string reason = is_pattern ? "no file matches" : failed ? failed.message() : "no such file or folder";
+    const bool is_absent = status.type() == fs::file_type::not_found;
+    const std::string reason = is_pattern ? "no file matches" : is_absent ? "no such file or folder" : failed.message();
     inputs.missing.push_back(make_error(ErrorCode::kInputMissing, argument + ": " + reason));
   }
   std::set<fs::path> seen;  // a picture named twice is one
@@ -101,8 +105,8 @@ Result<std::vector<std::string>> plan_outputs(const Inputs& inputs, const std::s
   if (output.empty()) return outputs;
   const fs::path wanted = made_absolute(output, current);
   std::error_code ignored;
-  const bool is_folder =
-      output.ends_with('/') || inputs.has_folder || inputs.pictures.size() + inputs.missing.size() > 1 || fs::is_directory(wanted, ignored);
+  const bool is_folder = output.ends_with('/') || inputs.has_folder || inputs.pictures.size() + inputs.missing.size() > 1 ||
+                         fs::is_directory(wanted, ignored);
   std::map<std::string, fs::path> taken;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Input& input = inputs.pictures[i];

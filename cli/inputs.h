@@ -20,14 +20,14 @@ struct Inputs {
   bool has_folder = false;
 };
 
-/// Files as they are; folders with every picture below them (by suffix; hidden ones and, with `beside` (no output folder), earlier
-/// results "*_restored.*" left out), sorted; patterns (* ? [) that name no file themselves as the shell would. Relative ones belong to
-/// `current`.
+/// Files as they are; folders with every picture below them (by suffix; hidden ones and, with `beside` (no output folder),
+/// earlier results "*_restored.*" left out), sorted; patterns (* ? [) that name no file themselves as the shell would. Relative
+/// ones belong to `current`.
 [[nodiscard]] Inputs find_inputs(const std::vector<std::string>& arguments, const std::filesystem::path& current, bool beside);
 
-/// Where each result goes, absolute and in the order of `inputs`; all empty (the daemon's default) when `output` is empty. `output` is a
-/// folder when it ends in '/', is one, or when there is a folder or more than one picture; else it is the result itself.
-/// kInvalidRequest when two pictures would get the same result.
+/// Where each result goes, absolute and in the order of `inputs`; all empty (the daemon's default) when `output` is empty.
+/// `output` is a folder when it ends in '/', is one, or when there is a folder or more than one picture; else it is the result
+/// itself. kInvalidRequest when two pictures would get the same result.
 [[nodiscard]] Result<std::vector<std::string>> plan_outputs(const Inputs& inputs, const std::string& output,
                                                             const std::filesystem::path& current);
 

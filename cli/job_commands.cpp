@@ -45,8 +45,10 @@ int list(const Arguments& arguments, Connection& connection, Console& console) {
     auto reply = connection.call(page);
     if (!reply) return fail(console, reply.error());
     for (const auto& job : reply->body.at("jobs")) {
-      if (console.json()) console.object(job);
-      else console.line(list_row(job));
+      if (console.json())
+        console.object(job);
+      else
+        console.line(list_row(job));
     }
     left -= page.limit;
     if (reply->body.at("next").is_null() || (arguments.limit > 0 && left <= 0)) return 0;
@@ -64,7 +66,8 @@ int models(Connection& connection, Console& console) {
       model["default"] = is_default;
       console.object(model);
     } else {
-      console.line(fmt::format("{:<24}  {:<12}{}", text_in(model, "name"), text_in(model, "task"), is_default ? "  (default)" : ""));
+      console.line(
+          fmt::format("{:<24}  {:<12}{}", text_in(model, "name"), text_in(model, "task"), is_default ? "  (default)" : ""));
     }
   }
   return 0;
@@ -79,8 +82,9 @@ int ping(Connection& connection, Console& console) {
     return 0;
   }
   const json jobs = about.value("jobs", json::object());
-  console.line(fmt::format("retouchd {} answers at {}: {} queued, {} running{}", text_in(about, "version"), text_in(about, "connected_to"),
-                           jobs.value("queued", 0), jobs.value("running", 0), about.value("draining", false) ? ", shutting down" : ""));
+  console.line(fmt::format("retouchd {} answers at {}: {} queued, {} running{}", text_in(about, "version"),
+                           text_in(about, "connected_to"), jobs.value("queued", 0), jobs.value("running", 0),
+                           about.value("draining", false) ? ", shutting down" : ""));
   return 0;
 }
 
@@ -89,18 +93,25 @@ int ping(Connection& connection, Console& console) {
 int job_command(const Arguments& arguments, Connection& connection, Console& console) {
   const auto print_state = [&console](const json& body) {
     const json& job = body.at("job");
-    if (console.json()) console.object(job);
-    else console.line(fmt::format("job {}: {}{}", job.at("id").get<std::int64_t>(), text_in(job, "state"),
-                                  job.value("cancel_requested", false) && text_in(job, "state") == "running" ? ", being cancelled" : ""));
+    if (console.json())
+      console.object(job);
+    else
+      console.line(
+          fmt::format("job {}: {}{}", job.at("id").get<std::int64_t>(), text_in(job, "state"),
+                      job.value("cancel_requested", false) && text_in(job, "state") == "running" ? ", being cancelled" : ""));
   };
   const auto print_job = [&console](const json& body) {
-    if (console.json()) console.object(body.at("job"));
-    else console.line(paragraph(body.at("job")));
+    if (console.json())
+      console.object(body.at("job"));
+    else
+      console.line(paragraph(body.at("job")));
   };
   const auto print_events = [&console](const json& body) {
     for (const auto& event : body.at("events")) {
-      if (console.json()) console.object(event);
-      else console.line(event_line(event));
+      if (console.json())
+        console.object(event);
+      else
+        console.line(event_line(event));
     }
   };
   const auto& command = arguments.command;

@@ -42,8 +42,8 @@ std::string text_in(const json& object, const char* field) {
 std::string list_heading() { return fmt::format("{:>8}  {:<10}  {:<24}  {}", "ID", "STATE", "ACCEPTED", "NAME"); }
 
 std::string list_row(const json& job) {
-  std::string row = fmt::format("{:>8}  {:<10}  {:<24}  {}", number_in(job, "id"), text_in(job, "state"), text_in(job, "accepted_at"),
-                                text_in(job, "name"));
+  std::string row = fmt::format("{:>8}  {:<10}  {:<24}  {}", number_in(job, "id"), text_in(job, "state"),
+                                text_in(job, "accepted_at"), text_in(job, "name"));
   if (const auto error = error_in(job); !error.empty()) row += "  (" + error + ")";
   return row;
 }

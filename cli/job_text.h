@@ -5,7 +5,8 @@
 
 namespace retouchd::cli {
 
-/// A job object of the protocol as a line of `retouch list`, as the paragraph of `retouch status`, and as the line that tells its end.
+/// A job object of the protocol as a line of `retouch list`, as the paragraph of `retouch status`, and as the line that tells its
+/// end.
 [[nodiscard]] std::string list_row(const nlohmann::json& job);
 [[nodiscard]] std::string paragraph(const nlohmann::json& job);
 [[nodiscard]] std::string end_line(const nlohmann::json& job);

@@ -18,7 +18,8 @@ std::string bar(std::int64_t done, std::int64_t total) {
 
 /// The end of a path tells more than its beginning. Control characters would break the terminal.
 std::string shortened(std::string label) {
-  std::replace_if(label.begin(), label.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
+  std::replace_if(
+      label.begin(), label.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
   if (label.size() <= kLabel) return label;
   std::size_t from = label.size() - kLabel + 3;
   while (from < label.size() && (static_cast<unsigned char>(label[from]) & 0xC0U) == 0x80U) ++from;  // not inside a UTF-8 letter
@@ -27,7 +28,8 @@ std::string shortened(std::string label) {
 
 }  // namespace
 
-void ProgressBars::update(std::int64_t job, const std::string& label, const std::string& stage, std::int64_t done, std::int64_t total) {
+void ProgressBars::update(std::int64_t job, const std::string& label, const std::string& stage, std::int64_t done,
+                          std::int64_t total) {
   running_[job] = {shortened(label), stage, done, total};
 }
 

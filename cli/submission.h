@@ -15,8 +15,8 @@
 
 namespace retouchd::cli {
 
-/// Sends many submits with a window of them on the way. Each has a key, so that one whose answer was lost is sent again without harm.
-/// Confined to one thread.
+/// Sends many submits with a window of them on the way. Each has a key, so that one whose answer was lost is sent again without
+/// harm. Confined to one thread.
 class Submission {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;

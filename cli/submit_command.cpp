@@ -26,7 +26,8 @@ std::string random_word() {
 }
 
 /// One picture gets the user's key itself, several the key and their name, so that each has its own.
-std::vector<wire::Submit> make_submits(const Arguments& arguments, const Inputs& inputs, const std::vector<std::string>& outputs) {
+std::vector<wire::Submit> make_submits(const Arguments& arguments, const Inputs& inputs,
+                                       const std::vector<std::string>& outputs) {
   std::vector<wire::Submit> submits(inputs.pictures.size());
   const std::string base = arguments.key.empty() ? random_word() : arguments.key;
   for (std::size_t i = 0; i < submits.size(); ++i) {
@@ -50,7 +51,11 @@ std::vector<wire::Submit> make_submits(const Arguments& arguments, const Inputs&
 class Session {
  public:
   Session(const Arguments& arguments, Connection& connection, Console& console, Outcome& outcome)
-      : arguments_(arguments), connection_(connection), console_(console), outcome_(outcome), tracker_(connection, console, outcome, false) {}
+      : arguments_(arguments),
+        connection_(connection),
+        console_(console),
+        outcome_(outcome),
+        tracker_(connection, console, outcome, false) {}
 
   int run(std::vector<wire::Submit> submits);
 
@@ -76,8 +81,10 @@ void Session::accept(const wire::Submit& submit, const wire::Reply& reply) {
   const bool duplicate = reply.body.value("duplicate", false);
   const std::string output = reply.body.value("output", "");
   if (arguments_.wait) return tracker_.follow(id, submit.path, duplicate);
-  if (console_.json()) console_.object({{"job", id}, {"source", submit.path}, {"output", output}, {"duplicate", duplicate}});
-  else console_.line(fmt::format("job {}: {} -> {}{}", id, submit.path, output, duplicate ? "  (known already)" : ""));
+  if (console_.json())
+    console_.object({{"job", id}, {"source", submit.path}, {"output", output}, {"duplicate", duplicate}});
+  else
+    console_.line(fmt::format("job {}: {} -> {}{}", id, submit.path, output, duplicate ? "  (known already)" : ""));
 }
 
 void Session::hear(Submission& submission) {
@@ -121,7 +128,8 @@ int Session::run(std::vector<wire::Submit> submits) {
     }
     if (auto sent = submission.tick(now); !sent) return stop(sent.error(), submission);
     tracker_.tick(now);
-    if (tracker_.is_unanswered(now)) return stop(make_error(ErrorCode::kUnreachable, "the daemon has stopped answering"), submission);
+    if (tracker_.is_unanswered(now))
+      return stop(make_error(ErrorCode::kUnreachable, "the daemon has stopped answering"), submission);
     hear(submission);
   }
   console_.set_footer("");

@@ -80,12 +80,17 @@ void Tracker::show(const json& event) {
     const auto value = event.find(field);
     return value != event.end() && value->is_number_integer() ? value->get<std::int64_t>() : 0;
   };
-  if (kind == "progress") bars_.update(id, pending_[id], text_in(event, "stage"), number("done"), number("total"));
-  else if (kind == "started") bars_.update(id, pending_[id], "started", 0, 0);
-  else if (kind != "preview") bars_.remove(id);
+  if (kind == "progress")
+    bars_.update(id, pending_[id], text_in(event, "stage"), number("done"), number("total"));
+  else if (kind == "started")
+    bars_.update(id, pending_[id], "started", 0, 0);
+  else if (kind != "preview")
+    bars_.remove(id);
   const bool drawn = console_.live() && kind == "progress";
-  if (announce_ && console_.json()) console_.object(event);
-  else if (!console_.json() && !drawn && (announce_ || kind == "preview")) console_.line(event_line(event));
+  if (announce_ && console_.json())
+    console_.object(event);
+  else if (!console_.json() && !drawn && (announce_ || kind == "preview"))
+    console_.line(event_line(event));
 }
 
 void Tracker::finish(const json& job) {
@@ -95,8 +100,10 @@ void Tracker::finish(const json& job) {
   const std::string label = std::exchange(pending_[id], {});
   pending_.erase(id);
   ++finished_;
-  if (console_.json()) console_.object(job);
-  else console_.line(end_line(job));
+  if (console_.json())
+    console_.object(job);
+  else
+    console_.line(end_line(job));
   if (state == "failed") {
     const Error error = error_of(job);
     console_.explain(error, label);

@@ -14,8 +14,8 @@
 
 namespace retouchd::cli {
 
-/// Follows jobs to their end. Events say when to look; what counts is the daemon's answer to `status`, which is also asked now and then
-/// in case an event was lost. Confined to one thread.
+/// Follows jobs to their end. Events say when to look; what counts is the daemon's answer to `status`, which is also asked now
+/// and then in case an event was lost. Confined to one thread.
 class Tracker {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;

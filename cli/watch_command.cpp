@@ -18,8 +18,10 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTick{50};
 
 void show(const wire::Event& event, Console& console) {
-  if (console.json()) console.object(event.body);
-  else console.line(event_line(event.body));
+  if (console.json())
+    console.object(event.body);
+  else
+    console.line(event_line(event.body));
 }
 
 }  // namespace
@@ -55,7 +57,8 @@ int watch_command(const Arguments& arguments, Connection& connection, Console& c
     tracker.tick(now);
     const auto incoming = connection.client().next(kTick);
     if (const auto* reply = std::get_if<wire::Reply>(&incoming)) tracker.take(*reply);
-    if (const auto* event = std::get_if<wire::Event>(&incoming)) arguments.jobs.empty() ? show(*event, console) : tracker.take(*event);
+    if (const auto* event = std::get_if<wire::Event>(&incoming))
+      arguments.jobs.empty() ? show(*event, console) : tracker.take(*event);
   }
   console.set_footer("");
   return outcome.exit_code();

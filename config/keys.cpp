@@ -129,7 +129,7 @@ std::vector<Key<Config>> make_config_keys() {
           "Budget of the whole process: pictures, tiles and networks; work that does not fit waits.",
           "half of the machine's (or control group's) memory, at least 256MiB"),
       top(
-          "network", kRestart, [](auto& c) -> auto& { return c.network; }, network_name(),
+          "network", kReload, [](auto& c) -> auto& { return c.network; }, network_name(),
           "The neural network that restores, unless a watch or a request names another."),
       top(
           "device", kRestart, [](auto& c) -> auto& { return c.device; },
@@ -199,16 +199,16 @@ std::vector<Key<Config>> make_config_keys() {
           "Whether results carry the EXIF, XMP and IPTC data of their originals."),
 
       top(
-          "limits.megapixels", kRestart, [](auto& c) -> auto& { return c.limits.megapixels; }, number(0.01, 4000),
+          "limits.megapixels", kReload, [](auto& c) -> auto& { return c.limits.megapixels; }, number(0.01, 4000),
           "Pictures of more megapixels are refused, before memory is spent on them."),
       top(
-          "limits.side", kRestart, [](auto& c) -> auto& { return c.limits.side; }, whole_number(16, 65'535),
+          "limits.side", kReload, [](auto& c) -> auto& { return c.limits.side; }, whole_number(16, 65'535),
           "Pictures with a longer side, in pixels, are refused."),
       top(
-          "limits.file_size", kRestart, [](auto& c) -> auto& { return c.limits.file_size; }, size(kibibytes(1), gibibytes(16)),
+          "limits.file_size", kReload, [](auto& c) -> auto& { return c.limits.file_size; }, size(kibibytes(1), gibibytes(16)),
           "Larger picture files are refused."),
       top(
-          "limits.queued_jobs", kRestart, [](auto& c) -> auto& { return c.limits.queued_jobs; }, whole_number(1, 100'000'000),
+          "limits.queued_jobs", kReload, [](auto& c) -> auto& { return c.limits.queued_jobs; }, whole_number(1, 100'000'000),
           "With so many jobs queued, more are answered with busy and files in watched folders wait."),
 
       top(

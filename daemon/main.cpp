@@ -39,8 +39,7 @@ int refuse(const Error& error) {
 int serve(retouchd::config::Config config, const Arguments& arguments, const retouchd::config::Environment& environment) {
   retouchd::daemon::Service service(std::move(config), arguments.config, environment);
   if (const auto started = service.start(); !started) return refuse(started.error());
-  service.run();
-  return 0;
+  return service.run();
 }
 
 int run(const Arguments& arguments) {

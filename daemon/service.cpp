@@ -86,9 +86,13 @@ Service::~Service() {
 }
 
 Result<void> Service::open_folders() {
+  std::error_code ignored;
+  const bool is_new = !std::filesystem::exists(config_.state_dir, ignored);
   for (const auto& folder : {config_.state_dir, config_.state_dir / "previews", config_.runtime_dir}) {
     if (auto made = make_directories_synced(folder); !made) return made;
   }
+  // Previews and copies of people's pictures are not for everybody on the machine. A folder that was there keeps its mode.
+  if (is_new) std::filesystem::permissions(config_.state_dir, std::filesystem::perms(0750), ignored);
   auto lock = queue::StateLock::acquire(config_.state_dir);
   if (!lock) return lock.error();
   lock_.emplace(*std::move(lock));
@@ -113,6 +117,14 @@ Result<void> Service::start() {
 
   queue::SqliteJobStoreOptions options;
   options.file = config_.state_dir / "jobs.sqlite";
+  options.observer.committed = [this](std::chrono::duration<double> took) { metrics_->store_committed(took); };
+  options.observer.failed = [this](const Error&, bool is_lasting) {
+    metrics_->store_failed();
+    if (!is_lasting) return;
+    // Nothing can be recorded any more. What was acknowledged is on disk; the next start goes on from there.
+    store_broke_.store(true);
+    io_.stop();
+  };
   options.boot_id = std::to_string(::getpid()) + "@" + std::to_string(clock_.now().time_since_epoch().count());
   auto store = queue::open_sqlite_job_store(options, clock_);
   if (!store) return store.error();
@@ -199,15 +211,16 @@ void Service::on_events(const std::vector<queue::JobEvent>& events) {
   }
 }
 
-void Service::run() {
+int Service::run() {
   await_signal();
   keep_house();
   ready_.store(true);
-  notifier_->ready("restoring with " + config_.network + " on " + engine_.device->description());
+  notifier_->ready(summary());
   notifier_->start_watchdog();
   spdlog::info("retouchd {} is ready", RETOUCHD_VERSION);
   io_.run();
   spdlog::info("stopped");
+  return store_broke_.load() ? 1 : 0;
 }
 
 void Service::await_signal() {
@@ -246,6 +259,9 @@ void Service::reload() {
   if (draining_.load()) return;
   notifier_->reloading();
   auto fresh = config::load_config(config_file_, environment_);
+  if (fresh) {
+    if (const auto network = engine_.networks.find(fresh->network); !network) fresh = network.error();
+  }
   metrics_->config_reloaded(fresh.ok());
   if (!fresh) {
     spdlog::error("the configuration stays as it was; not reloaded:\n{}", fresh.error().message);
@@ -255,6 +271,8 @@ void Service::reload() {
     pipeline_->set_settings(settings_of(*fresh));
     pipeline_->set_retry(retry_of(*fresh));
     watches_->replace(fresh->watch, watch_options(*fresh));
+    admission_->reconfigure(fresh->limits, fresh->network);
+    config_.network = fresh->network;
     config_.watch = fresh->watch;
     config_.drain_timeout = fresh->drain_timeout;
     config_.preview = fresh->preview;
@@ -265,8 +283,10 @@ void Service::reload() {
     config_.log = fresh->log;
     spdlog::info("configuration reloaded");
   }
-  notifier_->ready("restoring with " + config_.network + " on " + engine_.device->description());
+  notifier_->ready(summary());
 }
+
+std::string Service::summary() const { return "restoring with " + config_.network + " on " + engine_.device->description(); }
 
 void Service::keep_house() {
   // Old jobs and files are looked for on a thread of their own: the disk may be slow.
@@ -282,6 +302,7 @@ void Service::keep_house() {
 
 bool Service::is_idle() const {
   if (pipeline_->in_flight() > 0) return false;
+  if (draining_.load()) return true;  // what is queued is not begun any more
   const auto ready = store_->next_ready();
   return !ready || *ready > clock_.now();
 }

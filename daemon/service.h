@@ -43,8 +43,8 @@ class Service {
   /// Opens the state directory, the device, the store, and intake last. The error says what to do.
   [[nodiscard]] Result<void> start();
 
-  /// Serves until told to stop, then drains.
-  void run();
+  /// Serves until told to stop, then drains. The exit code: 1 when the job store broke and the service must be started again.
+  [[nodiscard]] int run();
 
  private:
   /// Everything the pipeline measures goes to the metrics; what shows that work goes on feeds the watchdog, too.
@@ -59,6 +59,7 @@ class Service {
   void reload();
   void keep_house();
   [[nodiscard]] bool is_idle() const;
+  [[nodiscard]] std::string summary() const;  ///< for `systemctl status`
   [[nodiscard]] Snapshot snapshot() const;
   [[nodiscard]] intake::ZmqHooks zmq_hooks();
 
@@ -74,6 +75,7 @@ class Service {
   std::thread draining_thread_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> ready_ = false;
+  std::atomic<bool> store_broke_ = false;
 
   std::optional<queue::StateLock> lock_;
   Engine engine_;

@@ -38,14 +38,16 @@ std::string plain_suffix(const fs::path& name) {
 Result<void> check_size(const fs::path& name, std::uint64_t size, Bytes limit) {
   if (size == 0) return make_error(ErrorCode::kInputEmpty, name.string() + " is empty (0 bytes)");
   if (size > limit.value) {
-    return make_error(ErrorCode::kPictureTooLarge, name.string() + " has " + to_string(Bytes{size}) + "; limits.file_size is " + to_string(limit));
+    return make_error(ErrorCode::kPictureTooLarge,
+                      name.string() + " has " + to_string(Bytes{size}) + "; limits.file_size is " + to_string(limit));
   }
   return {};
 }
 
 }  // namespace
 
-Result<fs::path> choose_output(const fs::path& source, const fs::path& name, const std::string& wanted, const fs::path& fallback) {
+Result<fs::path> choose_output(const fs::path& source, const fs::path& name, const std::string& wanted,
+                               const fs::path& fallback) {
   if (wanted.empty()) return fallback;
   fs::path output(wanted);
   if (!output.is_absolute()) return refusal("output must be an absolute path, not " + wanted);
@@ -59,14 +61,28 @@ Result<fs::path> choose_output(const fs::path& source, const fs::path& name, con
 }
 
 Admission::Admission(Options options, queue::JobStore& store, Hooks hooks, const Clock& clock)
-    : options_(std::move(options)), store_(store), hooks_(std::move(hooks)), clock_(clock), spool_(options_.state_dir / "spool") {}
+    : store_(store),
+      hooks_(std::move(hooks)),
+      clock_(clock),
+      spool_(options.state_dir / "spool"),
+      options_(std::make_shared<const Options>(std::move(options))) {}
+
+std::shared_ptr<const Admission::Options> Admission::options() const {
+  const std::lock_guard lock(mutex_);
+  return options_;
+}
+
+void Admission::reconfigure(const config::Limits& limits, const std::string& default_network) {
+  const std::lock_guard lock(mutex_);
+  options_ = std::make_shared<const Options>(Options{options_->state_dir, limits, default_network});
+}
 
 Result<void> Admission::check_room() {
   constexpr std::chrono::milliseconds kFresh{1'000};
   constexpr std::chrono::milliseconds kFreshWhenFull{100};
   if (is_draining()) return make_error(ErrorCode::kBusy, "the daemon is shutting down and takes no new jobs");
   const std::lock_guard lock(mutex_);
-  const std::int64_t limit = options_.limits.queued_jobs;
+  const std::int64_t limit = options_->limits.queued_jobs;
   const auto now = clock_.steady_now();
   if (!counted_at_ || now - *counted_at_ >= (queued_ >= limit ? kFreshWhenFull : kFresh)) {
     auto counts = store_.counts();
@@ -75,7 +91,8 @@ Result<void> Admission::check_room() {
     counted_at_ = now;
   }
   if (queued_ >= limit) {
-    return make_error(ErrorCode::kBusy, std::to_string(queued_) + " jobs are queued (limits.queued_jobs is " + std::to_string(limit) + ")");
+    return make_error(ErrorCode::kBusy,
+                      std::to_string(queued_) + " jobs are queued (limits.queued_jobs is " + std::to_string(limit) + ")");
   }
   ++queued_;
   return {};
@@ -93,7 +110,7 @@ Result<queue::JobRequest> Admission::prepare(const wire::Submit& submit, std::st
   request.origin = std::move(origin);
   request.overwrite = submit.overwrite;
   request.preview = submit.preview;
-  request.network = submit.network.empty() ? options_.default_network : submit.network;
+  request.network = submit.network.empty() ? options()->default_network : submit.network;
   request.priority = submit.priority;
   if (auto known = check_network(request.network); !known) return known.error();
   const auto read = content ? read_content(submit, *content, request) : read_path(submit, request);
@@ -116,7 +133,7 @@ Result<void> Admission::check_network(const std::string& name) const {
 Result<FileIdentity> Admission::identify(const wire::Submit& submit, const fs::path& source) {
   auto identity = identify_file(source);
   if (identity) {
-    if (auto sized = check_size(source, identity->size, options_.limits.file_size); !sized) identity = sized.error();
+    if (auto sized = check_size(source, identity->size, options()->limits.file_size); !sized) identity = sized.error();
   }
   if (identity || submit.key.empty()) return identity;
   // Sent again after its job has moved or replaced the original?
@@ -134,34 +151,37 @@ Result<void> Admission::read_path(const wire::Submit& submit, queue::JobRequest&
   if (!identity) return identity.error();
   request.identity = *identity;
   request.name = submit.name.empty() ? request.source.filename().string() : submit.name;
-  auto beside = request.source.parent_path() / (request.source.stem().string() + "_restored" + request.source.extension().string());
+  auto beside =
+      request.source.parent_path() / (request.source.stem().string() + "_restored" + request.source.extension().string());
   auto output = choose_output(request.source, request.source.filename(), submit.output, beside);
   if (!output) return output.error();
   request.output = *output;
   return {};
 }
 
-Result<void> Admission::read_content(const wire::Submit& submit, std::span<const std::uint8_t> content, queue::JobRequest& request) {
+Result<void> Admission::read_content(const wire::Submit& submit, std::span<const std::uint8_t> content,
+                                     queue::JobRequest& request) {
   const fs::path name(submit.name);
   if (name.filename() != name || submit.name == "." || submit.name == "..") {
     return refusal("name must be a plain file name, not " + submit.name);
   }
-  if (auto sized = check_size(name, content.size(), options_.limits.file_size); !sized) return sized;
+  if (auto sized = check_size(name, content.size(), options()->limits.file_size); !sized) return sized;
   request.name = submit.name;
   request.spooled = true;
   request.source = spool_.path_for(request.key, content, plain_suffix(name));
-  auto output = choose_output(request.source, name, submit.output, options_.state_dir / "results" / request.source.filename());
+  auto output = choose_output(request.source, name, submit.output, options()->state_dir / "results" / request.source.filename());
   if (!output) return output.error();
   request.output = *output;
 
-  // The same submit sent again: the copy may already be in use, or gone because its job has ended. It must neither be replaced nor written anew.
+  // The same submit sent again: the copy may already be in use, or gone because its job has ended. It must neither be replaced
+  // nor written anew.
   if (!submit.key.empty()) {
     auto earlier = store_.find_by_key(request.key);
     if (!earlier) return earlier.error();
     if (*earlier) {
       if ((*earlier)->request.source != request.source) {
-        return make_error(ErrorCode::kConflict, "the key \"" + request.key + "\" belongs to job " + std::to_string((*earlier)->id) +
-                                                    ", whose picture differs");
+        return make_error(ErrorCode::kConflict, "the key \"" + request.key + "\" belongs to job " +
+                                                    std::to_string((*earlier)->id) + ", whose picture differs");
       }
       request.identity = (*earlier)->request.identity;
       return {};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -19,7 +20,8 @@
 
 namespace retouchd::intake {
 
-/// Turns a client's submit into the JobRequest that the store accepts: paths checked, output named, content spooled. The same for every way in.
+/// Turns a client's submit into the JobRequest that the store accepts: paths checked, output named, content spooled. The same for
+/// every way in.
 ///
 /// Threads: safe. prepare() reads and writes files; keep it off threads that must not wait for a disk.
 class Admission {
@@ -41,18 +43,20 @@ class Admission {
   Admission(Options options, queue::JobStore& store, Hooks hooks, const Clock& clock = system_clock());
 
   [[nodiscard]] bool is_draining() const { return hooks_.draining && hooks_.draining(); }
-  [[nodiscard]] const std::string& default_network() const noexcept { return options_.default_network; }
+  [[nodiscard]] std::string default_network() const { return options()->default_network; }
+  /// Holds for what comes from now on; the state directory stays.
+  void reconfigure(const config::Limits& limits, const std::string& default_network);
 
-  /// kBusy while the daemon drains or limits.queued_jobs are queued; else counts one more. The count is the store's, up to a second old,
-  /// plus what was let through since.
+  /// kBusy while the daemon drains or limits.queued_jobs are queued; else counts one more. The count is the store's, up to a
+  /// second old, plus what was let through since.
   [[nodiscard]] Result<void> check_room();
   /// What check_room() let through did not become a job.
   void give_room_back();
 
-  /// The job that `submit` asks for. `content` is the picture when it came as bytes; it is durable in the spool when this returns.
-  /// A key that is known already gives the same request again although the picture has gone since, so that the store finds its job.
-  /// Errors: kInvalidRequest, kInputMissing, kInputUnreadable, kInputEmpty, kPictureTooLarge, kUnknownNetwork (with the names
-  /// there are), kConflict, kDiskFull, kIoError.
+  /// The job that `submit` asks for. `content` is the picture when it came as bytes; it is durable in the spool when this
+  /// returns. A key that is known already gives the same request again although the picture has gone since, so that the store
+  /// finds its job. Errors: kInvalidRequest, kInputMissing, kInputUnreadable, kInputEmpty, kPictureTooLarge, kUnknownNetwork
+  /// (with the names there are), kConflict, kDiskFull, kIoError.
   [[nodiscard]] Result<queue::JobRequest> prepare(const wire::Submit& submit, std::string origin,
                                                   std::optional<std::span<const std::uint8_t>> content);
 
@@ -65,18 +69,20 @@ class Admission {
   Result<void> read_path(const wire::Submit& submit, queue::JobRequest& request);
   Result<void> read_content(const wire::Submit& submit, std::span<const std::uint8_t> content, queue::JobRequest& request);
 
-  const Options options_;
+  [[nodiscard]] std::shared_ptr<const Options> options() const;
+
   queue::JobStore& store_;
   const Hooks hooks_;
   const Clock& clock_;
   const Spool spool_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Options> options_;  // guarded by mutex_
   std::int64_t queued_ = 0;  // guarded by mutex_
   std::optional<std::chrono::steady_clock::time_point> counted_at_;
 };
 
-/// The output of a picture `source` (called `name`) when the client wanted `wanted`: itself, or the same name in it when it is a folder or ends
-/// in '/', or `fallback` when it is empty. kInvalidRequest when it is relative or would be the source itself.
+/// The output of a picture `source` (called `name`) when the client wanted `wanted`: itself, or the same name in it when it is a
+/// folder or ends in '/', or `fallback` when it is empty. kInvalidRequest when it is relative or would be the source itself.
 [[nodiscard]] Result<std::filesystem::path> choose_output(const std::filesystem::path& source, const std::filesystem::path& name,
                                                           const std::string& wanted, const std::filesystem::path& fallback);
 

@@ -13,9 +13,9 @@ namespace retouchd::intake {
 
 /// Hands job events over from the threads where they happen to the one thread that publishes them.
 ///
-/// Events keep their order and get a number `n` (1, 2, 3, ... since the daemon started) here, so that whatever is lost on the way, to
-/// a slow subscriber or to a full hand-over, shows as a gap. When the hand-over is full, progress is dropped first, then the newest
-/// event; the store still has every durable one.
+/// Events keep their order and get a number `n` (1, 2, 3, ... since the daemon started) here, so that whatever is lost on the
+/// way, to a slow subscriber or to a full hand-over, shows as a gap. When the hand-over is full, progress is dropped first, then
+/// the newest event; the store still has every durable one.
 ///
 /// Threads: safe. publish() never blocks and never throws.
 class EventPublisher {
@@ -35,7 +35,8 @@ class EventPublisher {
   /// Up to `most` events in order; called by the publishing thread.
   [[nodiscard]] std::vector<Message> take(std::size_t most);
 
-  /// Called (from any thread, with no lock held that publish() needs) when events wait after there were none. Empty: nobody listens.
+  /// Called (from any thread, with no lock held that publish() needs) when events wait after there were none. Empty: nobody
+  /// listens.
   void set_wakeup(std::function<void()> wakeup);
 
   [[nodiscard]] std::uint64_t dropped() const;

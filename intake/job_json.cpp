@@ -61,7 +61,8 @@ json event_to_json(const queue::JobEvent& event) {
 
 json counts_to_json(const queue::JobStore::Counts& counts) {
   json object = json::object();
-  for (std::size_t i = 0; i < counts.size(); ++i) object[std::string(queue::name_of(static_cast<queue::JobState>(i)))] = counts[i];
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    object[std::string(queue::name_of(static_cast<queue::JobState>(i)))] = counts[i];
   return object;
 }
 

@@ -53,7 +53,8 @@ Result<Spool::Entry> Spool::put(const fs::path& path, std::span<const std::uint8
     fs::remove(temporary, failed);
     return written.error();
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return error_from_errno(errno, "cannot rename " + temporary.string(), false);
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return error_from_errno(errno, "cannot rename " + temporary.string(), false);
   if (auto synced = sync_directory(folder_); !synced) return synced.error();
   auto identity = identify_file(path);
   if (!identity) return identity.error();
@@ -69,7 +70,8 @@ Result<int> Spool::sweep(queue::JobStore& store, std::chrono::seconds age) const
     if (entry->is_regular_file(gone) && entry->last_write_time(gone) < before) orphans.insert(entry->path());
   }
   using queue::JobState;
-  for (const JobState state : std::array{JobState::kQueued, JobState::kRunning, JobState::kPublishing, JobState::kFailed, JobState::kCancelled}) {
+  for (const JobState state :
+       std::array{JobState::kQueued, JobState::kRunning, JobState::kPublishing, JobState::kFailed, JobState::kCancelled}) {
     if (auto spared = spare_sources(store, state, orphans); !spared) return spared.error();
   }
   int removed = 0;

@@ -14,8 +14,8 @@ namespace retouchd::intake {
 
 /// The daemon's own copies of pictures that came as bytes: <state_dir>/spool/<name>.
 ///
-/// Names are made of the idempotency key and the content, so that the same submit sent twice means the same file. A file appears whole:
-/// written beside, fsynced, renamed, folder fsynced. Threads: safe.
+/// Names are made of the idempotency key and the content, so that the same submit sent twice means the same file. A file appears
+/// whole: written beside, fsynced, renamed, folder fsynced. Threads: safe.
 class Spool {
  public:
   struct Entry {
@@ -26,9 +26,11 @@ class Spool {
   explicit Spool(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   /// Where content under this key belongs. `suffix`: ".jpg", or empty.
-  [[nodiscard]] std::filesystem::path path_for(const std::string& key, std::span<const std::uint8_t> content, const std::string& suffix) const;
+  [[nodiscard]] std::filesystem::path path_for(const std::string& key, std::span<const std::uint8_t> content,
+                                               const std::string& suffix) const;
 
-  /// Durably there when this returns. A file already there has this content (path_for) and is left alone: a job may be reading it.
+  /// Durably there when this returns. A file already there has this content (path_for) and is left alone: a job may be reading
+  /// it.
   [[nodiscard]] Result<Entry> put(const std::filesystem::path& path, std::span<const std::uint8_t> content) const;
 
   /// Removes files older than `age` that no unfinished or failed job of `store` reads: what a crash between writing and

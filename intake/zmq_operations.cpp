@@ -64,7 +64,10 @@ struct ZmqOperations::Call {
 };
 
 ZmqOperations::ZmqOperations(queue::JobStore& store, Admission& admission, ZmqHooks hooks, json about)
-    : store_(store), admission_(admission), hooks_(std::make_shared<const ZmqHooks>(std::move(hooks))), about_(std::move(about)) {}
+    : store_(store),
+      admission_(admission),
+      hooks_(std::make_shared<const ZmqHooks>(std::move(hooks))),
+      about_(std::move(about)) {}
 
 void ZmqOperations::refuse(const wire::RequestId& id, std::string_view op, const Error& error, const Answered& answered) {
   Call{hooks_, id, op, answered}.fail(error);
@@ -100,13 +103,13 @@ void ZmqOperations::submit(const wire::Submit& submit, std::optional<std::span<c
     return call.fail(request.error());
   }
   json fields{{"name", request->name}, {"output", request->output.string()}};
-  store_.accept(std::move(*request), [call = std::move(call), fields = std::move(fields)](
-                                         const Result<queue::JobStore::Accepted>& accepted) mutable {
-    if (!accepted) return call.fail(accepted.error());
-    fields["job"] = accepted->id;
-    fields["duplicate"] = accepted->duplicate;
-    call.succeed(std::move(fields));
-  });
+  store_.accept(std::move(*request),
+                [call = std::move(call), fields = std::move(fields)](const Result<queue::JobStore::Accepted>& accepted) mutable {
+                  if (!accepted) return call.fail(accepted.error());
+                  fields["job"] = accepted->id;
+                  fields["duplicate"] = accepted->duplicate;
+                  call.succeed(std::move(fields));
+                });
 }
 
 Result<json> ZmqOperations::answer_to(const wire::Operation& operation, std::optional<std::string>& content) {
@@ -134,7 +137,8 @@ Result<json> ZmqOperations::list(const wire::List& list) {
   if (!list.state.empty()) {
     filter.state = queue::job_state_from_name(list.state);
     if (!filter.state) {
-      return refusal("there is no state \"" + list.state + "\"; the states are queued, running, publishing, done, failed, cancelled");
+      return refusal("there is no state \"" + list.state +
+                     "\"; the states are queued, running, publishing, done, failed, cancelled");
     }
   }
   filter.origin = list.origin;

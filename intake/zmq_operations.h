@@ -15,8 +15,8 @@
 
 namespace retouchd::intake {
 
-/// What the requests need from the rest of the daemon. Each may be empty; then its part of an answer is missing. Called from several
-/// threads at once, until the server has stopped and the store has answered what was under way.
+/// What the requests need from the rest of the daemon. Each may be empty; then its part of an answer is missing. Called from
+/// several threads at once, until the server has stopped and the store has answered what was under way.
 struct ZmqHooks {
   /// The registry as a JSON array of objects; each has at least "name".
   std::function<nlohmann::json()> models;
@@ -46,8 +46,8 @@ class ZmqOperations {
   /// `about`: what `ping` tells apart from the moment's state (version, limits, endpoints).
   ZmqOperations(queue::JobStore& store, Admission& admission, ZmqHooks hooks, nlohmann::json about);
 
-  /// Answers exactly once, now or (a submit, after its commit) from the store's thread. Reads files and the store: may wait for a disk,
-  /// except for a ping. Never throws.
+  /// Answers exactly once, now or (a submit, after its commit) from the store's thread. Reads files and the store: may wait for a
+  /// disk, except for a ping. Never throws.
   void run(wire::ParsedRequest request, std::optional<std::span<const std::uint8_t>> content, Answered answered);
 
   /// The refusal of a request, counted like every answer.

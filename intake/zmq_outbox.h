@@ -15,7 +15,8 @@ namespace retouchd::intake {
 
 /// The way back from the threads that answer to the one thread that owns the sockets, which sleeps in poll() on wake_fd().
 ///
-/// Threads: safe. Shared by whoever may still answer, so that an answer that comes after the server has gone falls into it harmlessly.
+/// Threads: safe. Shared by whoever may still answer, so that an answer that comes after the server has gone falls into it
+/// harmlessly.
 class ZmqOutbox {
  public:
   struct Reply {

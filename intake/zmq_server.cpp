@@ -131,7 +131,7 @@ class ZmqServer::Loop {
   zmq::context_t context_{1};
   zmq::socket_t router_{context_, zmq::socket_type::router};
   zmq::socket_t publisher_{context_, zmq::socket_type::xpub};
-  std::size_t under_way_ = 0;      // requests without an answer; the loop's thread only, like the next
+  std::size_t under_way_ = 0;  // requests without an answer; the loop's thread only, like the next
   Bytes content_under_way_;
   std::uint64_t lost_replies_ = 0;
 
@@ -234,8 +234,9 @@ void ZmqServer::Loop::take(Frames frames) {
   } else if (payload == 2) {
     content = std::move(frames[first + 1]);
     if (Bytes size{content.size()}; parsed.operation && size > sockets_.max_message) {
-      parsed.operation = make_error(ErrorCode::kPictureTooLarge, "the picture has " + to_string(size) + "; zmq.max_message is " +
-                                                                     to_string(sockets_.max_message) + ", larger ones go by path");
+      parsed.operation =
+          make_error(ErrorCode::kPictureTooLarge, "the picture has " + to_string(size) + "; zmq.max_message is " +
+                                                      to_string(sockets_.max_message) + ", larger ones go by path");
       content = {};
     }
   }

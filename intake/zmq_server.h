@@ -23,9 +23,10 @@ struct ZmqServerOptions {
 ///   ROUTER -> parse -> worker of that client (files) or of the store -> Admission, JobStore -> outbox -> ROUTER
 ///   EventPublisher ---------------------------------------------------------------------------> XPUB
 ///
-/// One thread owns the sockets and never waits for a disk; submits and fetches of one client run in its order on one of four workers,
-/// everything else on one more. A submit is answered by the store's callback, so that many share one commit. When too much is under
-/// way, requests stay in their sockets: clients feel it as back-pressure. A subscriber that does not read loses events, nobody else does.
+/// One thread owns the sockets and never waits for a disk; submits and fetches of one client run in its order on one of four
+/// workers, everything else on one more. A submit is answered by the store's callback, so that many share one commit. When too
+/// much is under way, requests stay in their sockets: clients feel it as back-pressure. A subscriber that does not read loses
+/// events, nobody else does.
 ///
 /// Threads: safe. `store`, `admission` and `events` must outlive the server.
 class ZmqServer {

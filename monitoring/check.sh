@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 
 if ! command -v promtool >/dev/null; then
-  echo "SKIPPED: promtool is missing; it comes with Debian's package prometheus (scripts/packages-test.txt)" >&2
+  echo "SKIPPED: promtool is missing; it comes with Debian's package prometheus (scripts/setup --tests)" >&2
   exit 77
 fi
 

@@ -74,9 +74,9 @@ Result<void> write_temporary(const std::filesystem::path& temporary, std::span<c
     if (auto made = make_temporary_folder(folder); !made) return made;
     auto written = write_file_synced(temporary, data);
     if (written) return written;
-    // Another job may have found the folder empty and removed it between our two steps.
-    std::error_code ignored;
-    if (tries < kTries && !std::filesystem::exists(folder, ignored)) continue;
+    // Another job may have found the folder empty and removed it between our two steps (and a third one made it anew since, so
+    // that looking whether it is there proves nothing). That shows as "denied"; where it is the truth, trying again is cheap.
+    if (tries < kTries && written.error().code == ErrorCode::kOutputDenied) continue;
     remove_temporary(temporary);
     return written;
   }
@@ -84,7 +84,6 @@ Result<void> write_temporary(const std::filesystem::path& temporary, std::span<c
 
 void remove_temporary(const std::filesystem::path& temporary) noexcept {
   ::unlink(temporary.c_str());
-  std::error_code ignored;
   const auto folder = temporary.parent_path();
   if (folder.filename() == kTemporaryFolder) ::rmdir(folder.c_str());
 }

@@ -131,17 +131,21 @@ std::string retry_body(const Error& error, UnixMillis when) {
   return text_of(body);
 }
 
-std::string failed_body(const Error& error, int attempts) {
+std::string failed_body(const Job& job, const Error& error) {
   json body = error_fields(error);
   body["stage"] = error.stage;
-  body["attempts"] = attempts;
+  body["attempts"] = job.attempts;
+  body["origin"] = job.request.origin;
   return text_of(body);
 }
+
+std::string cancelled_body(const Job& job) { return text_of({{"origin", job.request.origin}}); }
 
 std::string done_body(const Job& job, UnixMillis now, const std::string& details) {
   return text_of({{"output", job.output.native()},
                   {"sha256", job.output_sha256},
                   {"size", job.output_size},
+                  {"origin", job.request.origin},
                   {"seconds", std::chrono::duration<double>(now - job.accepted_at).count()},
                   {"details", parsed(details)}});
 }

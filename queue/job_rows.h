@@ -27,7 +27,8 @@ extern const std::string kJobColumns;
 [[nodiscard]] std::string accepted_body(const JobRequest& request);
 [[nodiscard]] std::string preview_body(const std::filesystem::path& preview, const std::string& given);
 [[nodiscard]] std::string retry_body(const Error& error, UnixMillis when);
-[[nodiscard]] std::string failed_body(const Error& error, int attempts);
+[[nodiscard]] std::string failed_body(const Job& job, const Error& error);
+[[nodiscard]] std::string cancelled_body(const Job& job);
 [[nodiscard]] std::string done_body(const Job& job, UnixMillis now, const std::string& details);
 
 }  // namespace retouchd::queue

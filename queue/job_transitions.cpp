@@ -184,7 +184,7 @@ Result<void> JobTransitions::fail(Claim claim, const Error& error) {
   auto job = owned(claim, JobState::kRunning, JobState::kPublishing);
   if (!job) return job.error();
   if (job->cancel_requested && error.code == ErrorCode::kCancelled) return finish_cancelled(claim);
-  end(*job, JobState::kFailed, "failed", failed_body(error, job->attempts), error);
+  end(*job, JobState::kFailed, "failed", failed_body(*job, error), error);
   return {};
 }
 
@@ -201,7 +201,7 @@ Result<void> JobTransitions::finish_cancelled(Claim claim) {
   auto job = owned(claim, JobState::kRunning, JobState::kPublishing);
   if (!job) return job.error();
   if (!job->cancel_requested) return make_error(ErrorCode::kConflict, "nobody asked to cancel " + label(claim.id));
-  end(*job, JobState::kCancelled, "cancelled", "{}", job->error);
+  end(*job, JobState::kCancelled, "cancelled", cancelled_body(*job), job->error);
   return {};
 }
 
@@ -209,7 +209,7 @@ Result<Job> JobTransitions::cancel(JobId id) {
   auto job = find(id);
   if (!job) return job.error();
   if (job->state == JobState::kQueued) {
-    end(*job, JobState::kCancelled, "cancelled", "{}", job->error);
+    end(*job, JobState::kCancelled, "cancelled", cancelled_body(*job), job->error);
   } else if (job->state == JobState::kRunning && !job->cancel_requested) {
     expect_one(request_cancel_.run(id, job->epoch), id);
     add_event(id, "cancel_requested", "{}");
@@ -254,7 +254,7 @@ void JobTransitions::record_crash(const Job& job, int max_crashes) {
   const std::string times = std::to_string(crashed.crashes) + (crashed.crashes == 1 ? " time" : " times");
   error.message = "retouchd ended " + times + " while it worked on " + job.request.name;
   if (crashed.crashes >= max_crashes) {
-    end(crashed, JobState::kFailed, "failed", failed_body(error, job.attempts), error);
+    end(crashed, JobState::kFailed, "failed", failed_body(job, error), error);
     return;
   }
   requeue(job, error, UnixMillis{}, job.attempts, crashed.crashes);

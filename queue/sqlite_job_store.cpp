@@ -23,7 +23,7 @@ class SqliteJobStore final : public JobStore {
   SqliteJobStore(std::unique_ptr<Database> database, std::unique_ptr<JobTransitions> transitions,
                  const SqliteJobStoreOptions& options, const Clock& clock, std::vector<JobEvent> recovered, const Counts& counts)
       : suspects_first_(transitions->suspects_first_from()),
-        writer_(std::move(database), options.file, std::move(transitions), std::move(recovered), counts),
+        writer_(std::move(database), options.file, std::move(transitions), std::move(recovered), counts, options.observer),
         reader_(options.file, clock) {}
 
   void accept(JobRequest request, AcceptCallback done) override {

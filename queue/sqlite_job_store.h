@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,10 +12,17 @@
 
 namespace retouchd::queue {
 
+/// Who measures the store. Called on the store's thread: be quick, never call back into the store. Empty functions are not called.
+struct StoreObserver {
+  std::function<void(std::chrono::duration<double> took)> committed;        ///< one transaction and its fsync
+  std::function<void(const Error& failure, bool is_lasting)> failed;        ///< lasting: nothing can be written any more, leave
+};
+
 struct SqliteJobStoreOptions {
   std::filesystem::path file;  ///< created with mode 0600; its folder must exist
   std::string boot_id;         ///< names this process; owner of its claims
   int max_crashes = 3;         ///< a job during which the process died that often is failed with kCrashedDaemon
+  StoreObserver observer = {};
 };
 
 /// The job store of a single machine: one SQLite file in WAL mode with synchronous=FULL. One thread owns the only connection

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -18,8 +19,9 @@ constexpr int kCheckpointPages = 1000;
 
 StoreThread::StoreThread(std::unique_ptr<Database> database, std::filesystem::path file,
                          std::unique_ptr<JobTransitions> transitions, std::vector<JobEvent> recovered,
-                         const JobStore::Counts& counts)
+                         const JobStore::Counts& counts, StoreObserver observer)
     : file_(std::move(file)),
+      observer_(std::move(observer)),
       database_(std::move(database)),
       transitions_(std::move(transitions)),
       undelivered_(std::move(recovered)),
@@ -120,14 +122,20 @@ std::optional<Error> StoreThread::try_group(std::vector<Call>& calls, std::size_
   if (broken_) return broken_;
   std::optional<Error> failure;
   try {
+    const auto start = std::chrono::steady_clock::now();
     database_->execute("BEGIN IMMEDIATE");
     for (std::size_t i = first; i < first + count; ++i) calls[i].run(*transitions_);
     database_->execute("COMMIT");
+    if (observer_.committed) observer_.committed(std::chrono::steady_clock::now() - start);
     return std::nullopt;
   } catch (const SqliteError& sqlite) {
     failure = error_from(sqlite, file_);
     one_by_one = count > 1 && !sqlite.is_storage_failure();
-    if (sqlite.is_lasting()) give_up(*failure);
+    if (sqlite.is_lasting()) {
+      give_up(*failure);
+    } else if (observer_.failed) {
+      observer_.failed(*failure, false);
+    }
   } catch (const std::exception& exception) {
     failure = make_error(ErrorCode::kInternal, std::string("the job store: ") + exception.what());
     one_by_one = count > 1;
@@ -178,6 +186,7 @@ void StoreThread::give_up(const Error& failure) noexcept {
   broken_ = failure;
   database_->keep_log();
   spdlog::critical("{}", failure.message);
+  if (observer_.failed) observer_.failed(failure, true);
 }
 
 }  // namespace retouchd::queue

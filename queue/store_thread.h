@@ -16,6 +16,7 @@
 #include "queue/job_store.h"
 #include "queue/job_transitions.h"
 #include "queue/sqlite_database.h"
+#include "queue/sqlite_job_store.h"
 
 namespace retouchd::queue {
 
@@ -41,7 +42,7 @@ class StoreThread {
 
   /// `recovered`: what opening has already committed; the first listener gets its events. `counts`: jobs by state now.
   StoreThread(std::unique_ptr<Database> database, std::filesystem::path file, std::unique_ptr<JobTransitions> transitions,
-              std::vector<JobEvent> recovered, const JobStore::Counts& counts);
+              std::vector<JobEvent> recovered, const JobStore::Counts& counts, StoreObserver observer);
   StoreThread(const StoreThread&) = delete;
   StoreThread& operator=(const StoreThread&) = delete;
   /// Finishes what waits.
@@ -65,6 +66,7 @@ class StoreThread {
   void give_up(const Error& failure) noexcept;
 
   const std::filesystem::path file_;
+  const StoreObserver observer_;
   std::unique_ptr<Database> database_;           // the thread's
   std::unique_ptr<JobTransitions> transitions_;  // the thread's
   std::optional<Error> broken_;                  // the thread's; why nothing can be written any more

@@ -119,7 +119,8 @@ Result<void> Client::listen(const std::string& events, std::span<const std::stri
   while (!sockets_->greeted) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
-      return make_error(ErrorCode::kUnreachable, "no events came from " + events + " within " + std::to_string(timeout.count()) + " ms");
+      return make_error(ErrorCode::kUnreachable,
+                        "no events came from " + events + " within " + std::to_string(timeout.count()) + " ms");
     }
     if (auto incoming = sockets_->receive(left)) sockets_->kept.push_back(std::move(*incoming));
   }

@@ -37,7 +37,8 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   /// Hears the events at the daemon's event endpoint (`ping` tells it) whose topic ("job.<id>.<kind>") begins with one of
-  /// `prefixes`, and waits until the daemon has confirmed it: nothing that happens after that is missed. kUnreachable after `timeout`.
+  /// `prefixes`, and waits until the daemon has confirmed it: nothing that happens after that is missed. kUnreachable after
+  /// `timeout`.
   [[nodiscard]] Result<void> listen(const std::string& events, std::span<const std::string> prefixes,
                                     std::chrono::milliseconds timeout);
 

@@ -28,7 +28,7 @@ struct Submit {
   std::string output{};
   std::string network{};  ///< empty: the daemon's default
   std::string key{};      ///< idempotency key; empty: the daemon makes one up
-  int priority = 0;     ///< -1000..1000
+  int priority = 0;       ///< -1000..1000
   bool preview = true;
   bool overwrite = false;
 };

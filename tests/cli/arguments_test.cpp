@@ -23,8 +23,8 @@ struct ArgumentsTest : testing::Test {
 };
 
 TEST_F(ArgumentsTest, SubmitTakesItsOptions) {
-  const auto arguments = parse({"submit", "a.jpg", "b", "-o", "out/", "--wait", "--network", "n", "--overwrite", "--priority", "-3",
-                                "--no-preview", "--key", "k", "--timeout", "1.5"});
+  const auto arguments = parse({"submit", "a.jpg", "b", "-o", "out/", "--wait", "--network", "n", "--overwrite", "--priority",
+                                "-3", "--no-preview", "--key", "k", "--timeout", "1.5"});
   EXPECT_EQ(arguments.command, "submit");
   EXPECT_EQ(arguments.files, (std::vector<std::string>{"a.jpg", "b"}));
   EXPECT_EQ(arguments.output, "out/");
@@ -38,7 +38,8 @@ TEST_F(ArgumentsTest, SubmitTakesItsOptions) {
 }
 
 TEST_F(ArgumentsTest, GeneralOptionsMayStandBeforeAndAfterTheCommand) {
-  for (const auto& words : {std::vector<std::string>{"--json", "--connect", "ipc:///x", "list"}, {"list", "--json", "--connect", "ipc:///x"}}) {
+  for (const auto& words :
+       {std::vector<std::string>{"--json", "--connect", "ipc:///x", "list"}, {"list", "--json", "--connect", "ipc:///x"}}) {
     const auto arguments = parse(words);
     EXPECT_TRUE(arguments.json);
     EXPECT_TRUE(console.json());

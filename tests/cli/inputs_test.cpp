@@ -2,16 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/intake/scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::cli {
 namespace {
 
 struct InputsTest : testing::Test {
-  intake::ScratchFolder scratch;
+  TemporaryFolder scratch;
   std::filesystem::path root = scratch.path();
 
-  void write(const std::string& name) const { intake::write_text(root / name, "x"); }
+  void write(const std::string& name) const { write_text(root / name, "x"); }
   std::vector<std::string> sources(const Inputs& inputs) const {
     std::vector<std::string> names;
     for (const auto& input : inputs.pictures) names.push_back(input.source.lexically_relative(root).string());

@@ -81,7 +81,8 @@ TEST_F(RunCommandTest, WaitingEndsWithTheJobs) {
   end_jobs([this](queue::JobId id) { store.finish(id, folder.path() / "x.jpg", "r"); });
   picture("in/a.jpg");
   picture("in/sub/b.jpg");
-  EXPECT_EQ(retouch({"submit", (folder.path() / "in").string(), "-o", (folder.path() / "out").string(), "--wait", "--json"}), 0) << err.str();
+  EXPECT_EQ(retouch({"submit", (folder.path() / "in").string(), "-o", (folder.path() / "out").string(), "--wait", "--json"}), 0)
+      << err.str();
   ASSERT_EQ(objects().size(), 2U);
   for (const auto& job : objects()) EXPECT_EQ(job["state"], "done");
   EXPECT_EQ(store.get(2)->request.output, folder.path() / "out/sub/b.jpg");

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/intake/scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::cli {
 namespace {
@@ -11,20 +11,22 @@ TEST(RunLocal, PassesEverythingOn) {
   Arguments arguments;
   arguments.files = {"a.jpg", "b.jpg"};
   arguments.output = std::string("out/");
-  EXPECT_EQ(daemon_words(arguments, "retouchd"), (std::vector<std::string>{"retouchd", "--run", "a.jpg", "b.jpg", "--output", "out/"}));
+  EXPECT_EQ(daemon_words(arguments, "retouchd"),
+            (std::vector<std::string>{"retouchd", "--run", "a.jpg", "b.jpg", "--output", "out/"}));
   arguments.json = true;
   arguments.network = std::string("other");
   arguments.connect.config = std::string("c.yaml");
   EXPECT_EQ(daemon_words(arguments, "/x/retouchd"),
-            (std::vector<std::string>{"/x/retouchd", "--run", "a.jpg", "b.jpg", "--output", "out/", "--json", "--network", "other", "--config", "c.yaml"}));
+            (std::vector<std::string>{"/x/retouchd", "--run", "a.jpg", "b.jpg", "--output", "out/", "--json", "--network",
+                                      "other", "--config", "c.yaml"}));
 }
 
 TEST(RunLocal, FindsTheDaemonBesideItselfThenInTheBuildTreeThenOnThePath) {
-  const intake::ScratchFolder scratch;
+  const TemporaryFolder scratch;
   const auto own = scratch.path() / "cli/retouch";
   EXPECT_EQ(find_daemon(own), "retouchd");
   const auto add = [&](const char* name) {
-    intake::write_text(scratch.path() / name, "#!/bin/sh\n");
+    write_text(scratch.path() / name, "#!/bin/sh\n");
     std::filesystem::permissions(scratch.path() / name, std::filesystem::perms::owner_all);
     return (scratch.path() / name).string();
   };

@@ -33,18 +33,17 @@ TEST(Changes, AreNoneWhenADefaultIsSpelledOut) {
 
 TEST(Changes, ThatNeedARestartAreNamed) {
   const Config now =
-      of("{state_dir: /s, device: cpu, zmq: {mode: 0600}, http: {listen: '127.0.0.1:1'}, tile: {size: 256}, network: other, "
-         "limits: {side: 99}}");
+      of("{state_dir: /s, device: cpu, zmq: {mode: 0600}, http: {listen: '127.0.0.1:1'}, tile: {size: 256}}");
   EXPECT_THAT(needs_restart(of(""), now),
-              ElementsAre("state_dir", "network", "device", "zmq.mode", "http.listen", "tile.size", "limits.side"));
+              ElementsAre("state_dir", "device", "zmq.mode", "http.listen", "tile.size"));
 }
 
 TEST(Changes, ThatAReloadCanApplyAreNotNamedForARestart) {
   const Config now =
-      of("{drain_timeout: 5s, preview: {quality: 70}, output: {metadata: strip},"
+      of("{network: other, drain_timeout: 5s, limits: {side: 99}, preview: {quality: 70}, output: {metadata: strip},"
          " retry: {backoff: [1s]}, retention: {done: 1d}, log: {level: debug}, watch: [{path: /p, output: /o}]}");
   EXPECT_THAT(needs_restart(of(""), now), IsEmpty());
-  EXPECT_THAT(changed_keys(of(""), now), ElementsAre("drain_timeout", "preview.quality", "output.metadata", "retry.backoff",
+  EXPECT_THAT(changed_keys(of(""), now), ElementsAre("network", "drain_timeout", "preview.quality", "output.metadata", "limits.side", "retry.backoff",
                                                      "retention.done", "log.level", "watch"));
 }
 

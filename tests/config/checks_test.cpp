@@ -5,7 +5,7 @@
 
 #include "config/endpoint.h"
 #include "config/reader.h"
-#include "tests/config/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::config {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <cstring>
 
-#include "tests/config/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::config {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "tests/config/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::config {
 namespace {

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/config/temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::config {
 namespace {

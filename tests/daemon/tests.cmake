@@ -3,11 +3,12 @@ set(daemon_tests
   metrics_test.cpp
   monitor_routes_test.cpp
   monitoring_names_test.cpp
+  pipeline_test.cpp
   service_notifier_test.cpp)
-set(daemon_test_libs retouchd_monitor nlohmann_json::nlohmann_json)
+set(daemon_test_libs retouchd_service nlohmann_json::nlohmann_json)
 retouchd_unit_tests(daemon ${daemon_tests} LIBS ${daemon_test_libs})
 
-# The Prometheus files, by promtool; skipped where it is missing (scripts/packages-test.txt has it).
+# The Prometheus files, by promtool; skipped where it is missing (scripts/setup --tests fetches it).
 foreach(part config rules alerts dashboard)
   add_test(NAME monitoring.${part} COMMAND ${PROJECT_SOURCE_DIR}/monitoring/check.sh ${part})
   set_tests_properties(monitoring.${part} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)

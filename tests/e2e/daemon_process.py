@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -34,42 +34,48 @@ def free_port():
 
 
 class NotifySocket:
-    """Stands in for systemd: hears what the daemon says with sd_notify."""
+    """Stands in for systemd: hears what the daemon says with sd_notify, which blocks as long as nobody listens."""
 
     def __init__(self, path):
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        path.unlink(missing_ok=True)
         self.socket.bind(str(path))
         self.heard = []
+        self.looked_at = 0
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._listen)
+        self.thread.start()
 
-    def wait_for(self, line, process, timeout):
-        """Waits until `line` was heard in a message not yet looked at. False when the process ended first."""
+    def _listen(self):
+        while message := self.socket.recv(65536):
+            with self.changed:
+                self.heard += message.decode().splitlines()
+                self.changed.notify_all()
+
+    def wait_for(self, line, process, timeout=60):
+        """Waits for `line` after all that was waited for before. False when the process ended without it."""
         end = time.monotonic() + timeout
-        pidfd = os.pidfd_open(process.pid) if process.returncode is None else None
-        try:
+        with self.changed:
             while True:
-                ready, _, _ = select.select([self.socket, *([pidfd] if pidfd is not None else [])], [], [],
-                                            max(0, end - time.monotonic()))
-                if self.socket in ready:
-                    lines = self.socket.recv(65536).decode().splitlines()
-                    self.heard += lines
-                    if line in lines:
-                        return True
-                elif ready:
+                ended = process.poll() is not None
+                if line in self.heard[self.looked_at:]:
+                    self.looked_at += self.heard[self.looked_at:].index(line) + 1
+                    return True
+                if ended:
                     return False
-                else:
+                if time.monotonic() >= end:
                     raise TimeoutError(f"retouchd did not say {line} in {timeout} s; heard {self.heard}")
-        finally:
-            if pidfd is not None:
-                os.close(pidfd)
+                self.changed.wait(0.1)  # the end of a process notifies nobody
 
-    def drain(self):
-        while select.select([self.socket], [], [], 0)[0]:
-            self.heard += self.socket.recv(65536).decode().splitlines()
-        return self.heard
+    def forget(self):
+        """What was heard up to now is not waited for any more."""
+        with self.changed:
+            self.looked_at = len(self.heard)
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", str(self.path))
+        self.thread.join()
         self.socket.close()
 
 
@@ -163,11 +169,11 @@ class Daemon:
 
     @property
     def requests_endpoint(self):
-        return f"ipc://{self.home}/run/requests.sock"
+        return f"ipc://{self.settings['runtime_dir']}/requests.sock"
 
     @property
     def events_endpoint(self):
-        return f"ipc://{self.home}/run/events.sock"
+        return f"ipc://{self.settings['runtime_dir']}/events.sock"
 
     def client(self):
         self.clients.append(Client(self.requests_endpoint))

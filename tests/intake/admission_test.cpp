@@ -11,7 +11,7 @@ namespace {
 using testing::HasSubstr;
 
 struct AdmissionTest : testing::Test {
-  TestFolder folder;
+  TemporaryFolder folder;
   MemoryJobStore store;
   config::Limits limits;
   bool draining = false;
@@ -27,7 +27,9 @@ struct AdmissionTest : testing::Test {
     auto request = by_path(submit);
     return request ? make_error(ErrorCode::kInternal, "accepted") : request.error();
   }
-  static std::span<const std::uint8_t> bytes(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+  static std::span<const std::uint8_t> bytes(const std::string& text) {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+  }
 };
 
 TEST_F(AdmissionTest, APathBecomesARequestWithItsDefaults) {
@@ -46,7 +48,8 @@ TEST_F(AdmissionTest, APathBecomesARequestWithItsDefaults) {
 
 TEST_F(AdmissionTest, AnOutputThatIsAFolderGetsTheFileName) {
   const auto source = folder.write("in/a.jpg", "picture");
-  EXPECT_EQ(by_path({.path = source.string(), .output = (folder.path() / "new").string() + "/"})->output, folder.path() / "new/a.jpg");
+  EXPECT_EQ(by_path({.path = source.string(), .output = (folder.path() / "new").string() + "/"})->output,
+            folder.path() / "new/a.jpg");
   EXPECT_EQ(by_path({.path = source.string(), .output = folder.path().string()})->output, folder.path() / "a.jpg");
   EXPECT_EQ(by_path({.path = source.string(), .output = (folder.path() / "b.jpg").string()})->output, folder.path() / "b.jpg");
 }
@@ -109,6 +112,18 @@ TEST_F(AdmissionTest, TheSameKeyWithOtherContentIsAConflict) {
   ASSERT_TRUE(store.accept_and_wait(*admission.prepare(submit, "zmq", bytes("one"))).ok());
   EXPECT_TRUE(store.accept_and_wait(*admission.prepare(submit, "zmq", bytes("one")))->duplicate);
   EXPECT_EQ(admission.prepare(submit, "zmq", bytes("two")).error().code, ErrorCode::kConflict);
+}
+
+TEST_F(AdmissionTest, AReloadHoldsForWhatComesAfterIt) {
+  const auto source = folder.write("in/a.jpg", "picture");
+  auto admission = make();
+  config::Limits smaller = limits;
+  smaller.file_size = Bytes{3};
+  admission.reconfigure(smaller, "identity");
+  EXPECT_EQ(admission.prepare({.path = source.string()}, "zmq", std::nullopt).error().code, ErrorCode::kPictureTooLarge);
+  admission.reconfigure(limits, "identity");
+  EXPECT_EQ(admission.prepare({.path = source.string()}, "zmq", std::nullopt)->network, "identity");
+  EXPECT_EQ(admission.default_network(), "identity");
 }
 
 TEST_F(AdmissionTest, ThereIsNoRoomInAFullQueueOrADrainingDaemon) {

@@ -6,7 +6,7 @@
 #include <chrono>
 
 #include "intake/job_ending.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::intake {
 namespace {
@@ -35,7 +35,7 @@ class FailureReportTest : public testing::Test {
     job_.request.error_report = report_;
   }
 
-  ScratchFolder scratch_;
+  TemporaryFolder scratch_;
   config::Watch watch_;
   const std::filesystem::path report_ = scratch_.path() / "out/2024/a.jpg.error.txt";
   queue::Job job_;

@@ -9,7 +9,7 @@
 #include <optional>
 #include <set>
 
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 #include "watched_job_store.h"
 
 namespace retouchd::intake {
@@ -74,7 +74,7 @@ class FolderWatchTest : public testing::Test {
     return all;
   }
 
-  ScratchFolder scratch_;
+  TemporaryFolder scratch_;
   config::Watch watch_;
   FolderWatchOptions options_;
   WatchedJobStore store_;

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "intake/job_ending.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::intake {
 namespace {
@@ -26,7 +26,7 @@ class OriginalsTest : public testing::Test {
 
   using OnSuccess = config::Watch::OnSuccess;
 
-  ScratchFolder scratch_;
+  TemporaryFolder scratch_;
   const std::filesystem::path original_ = scratch_.path() / "in/2024/a.jpg";
   const std::filesystem::path moved_ = scratch_.path() / "originals/2024/a.jpg";
   config::Watch watch_;

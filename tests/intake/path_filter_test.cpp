@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::intake {
 namespace {
 
 TEST(PathFilter, StaysOutOfExcludedFoldersBelow) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   PathFilter filter(scratch.path(), {scratch.path() / "out/", scratch.path() / "moved" / "here", "/elsewhere", ""});
   ASSERT_TRUE(filter.refresh());
   EXPECT_FALSE(filter.wants_folder("out"));
@@ -21,7 +21,7 @@ TEST(PathFilter, StaysOutOfExcludedFoldersBelow) {
 }
 
 TEST(PathFilter, FindsExcludedFoldersBehindLinks) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   std::filesystem::create_directories(scratch.path() / "real" / "out");
   std::filesystem::create_directory_symlink(scratch.path() / "real", scratch.path() / "link");
   PathFilter filter(scratch.path() / "link", {scratch.path() / "real" / "out"});
@@ -30,7 +30,7 @@ TEST(PathFilter, FindsExcludedFoldersBehindLinks) {
 }
 
 TEST(PathFilter, ReadsTheIgnoreFileAnewAtEachRefresh) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   PathFilter filter(scratch.path(), {});
   ASSERT_TRUE(filter.refresh());
   EXPECT_TRUE(filter.wants_file("a.jpg"));
@@ -43,7 +43,7 @@ TEST(PathFilter, ReadsTheIgnoreFileAnewAtEachRefresh) {
 }
 
 TEST(PathFilter, WantsOnlyPictures) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   PathFilter filter(scratch.path(), {});
   ASSERT_TRUE(filter.refresh());
   EXPECT_FALSE(filter.reaches_file("notes.txt"));

@@ -9,7 +9,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::span<const std::uint8_t> bytes(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+std::span<const std::uint8_t> bytes(const std::string& text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 
 TEST(Spool, KeyAndContentNameTheFile) {
   const Spool spool("/spool");
@@ -19,7 +21,7 @@ TEST(Spool, KeyAndContentNameTheFile) {
 }
 
 TEST(Spool, PutLeavesOneWholeFileThatOthersCannotRead) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const Spool spool(folder.path() / "spool");
   const auto path = spool.path_for("k", bytes("content"), ".jpg");
   ASSERT_TRUE(spool.put(path, bytes("content")).ok());
@@ -31,7 +33,7 @@ TEST(Spool, PutLeavesOneWholeFileThatOthersCannotRead) {
 }
 
 TEST(Spool, SweepingSparesWhatJobsStillNeed) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   const Spool spool(folder.path() / "spool");
   MemoryJobStore store;
   const auto used = spool.path_for("used", bytes("1"), ".jpg");

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "intake/watched_file.h"
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::intake {
 namespace {
@@ -26,7 +26,7 @@ class TreeScanTest : public testing::Test {
     return files;
   }
 
-  ScratchFolder scratch_;
+  TemporaryFolder scratch_;
   std::filesystem::path root_ = scratch_.path();
   std::string passed_over_ = "-";
 };
@@ -67,7 +67,7 @@ TEST_F(TreeScanTest, FollowsNoLinksAndReportsNoSpecialFiles) {
 TEST_F(TreeScanTest, AFolderThatIsGoneIsNoError) { EXPECT_EQ(scan("nowhere"), Files{}); }
 
 TEST(WatchedFile, IsNotReachedThroughALink) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   write_text(scratch.path() / "real/a.jpg", "12345");
   std::filesystem::create_directory_symlink(scratch.path() / "real", scratch.path() / "link");
   const auto direct = snapshot_beneath(scratch.path(), "real/a.jpg", true);

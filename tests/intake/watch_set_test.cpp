@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "scratch_folder.h"
+#include "tests/temporary_folder.h"
 #include "watched_job_store.h"
 
 namespace retouchd::intake {
@@ -32,7 +32,7 @@ class WatchSetTest : public testing::Test {
     return event;
   }
 
-  ScratchFolder scratch_;
+  TemporaryFolder scratch_;
   WatchedJobStore store_;
   const WatchSet::Options options_{"small", true, {}};
 };

@@ -108,17 +108,26 @@ TEST(Request, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
 
 TEST(Request, NothingThatArrivesThrowsOrHangs) {
   std::mt19937 random(20261121);  // NOLINT: the same every time
-  const std::string good = R"({"v":1,"id":"a","op":"submit","path":"/in/a.jpg","output":"/out/","priority":3,"preview":true,"key":"k"})";
-  const std::vector<std::string> pieces{"{", "}", "[", "]", "\"", ":", ",", "1e999", "-0", "null", "\\u0000", "\xff", "true", "\"op\"", "9223372036854775808"};
+  const std::string good =
+      R"({"v":1,"id":"a","op":"submit","path":"/in/a.jpg","output":"/out/","priority":3,"preview":true,"key":"k"})";
+  const std::vector<std::string> pieces{
+      "{", "}", "[", "]", "\"", ":", ",", "1e999", "-0", "null", "\\u0000", "\xff", "true", "\"op\"", "9223372036854775808"};
   for (int round = 0; round < 20'000; ++round) {
     std::string text = good;
     for (std::size_t i = 0, changes = 1 + random() % 6; i < changes; ++i) {
       const std::size_t at = random() % (text.size() + 1);
       switch (random() % 4) {
-        case 0: text.insert(at, pieces[random() % pieces.size()]); break;
-        case 1: text.erase(at, random() % 8); break;
-        case 2: text = text.substr(0, at); break;
-        default: if (at < text.size()) text[at] = static_cast<char>(random());
+        case 0:
+          text.insert(at, pieces[random() % pieces.size()]);
+          break;
+        case 1:
+          text.erase(at, random() % 8);
+          break;
+        case 2:
+          text = text.substr(0, at);
+          break;
+        default:
+          if (at < text.size()) text[at] = static_cast<char>(random());
       }
     }
     const auto parsed = parse_request(text, random() % 2 == 0);

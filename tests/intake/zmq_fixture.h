@@ -9,22 +9,13 @@
 
 #include "intake/zmq_server.h"
 #include "tests/intake/memory_job_store.h"
-#include "tests/intake/scratch_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::intake {
 
-/// A scratch folder whose files are named as they are written.
-class TestFolder : public ScratchFolder {
- public:
-  std::filesystem::path write(const std::string& name, const std::string& content) const {
-    write_text(path() / name, content);
-    return path() / name;
-  }
-};
-
 /// The real server and sockets before a store in memory.
 struct ZmqFixture : testing::Test {
-  TestFolder folder;
+  TemporaryFolder folder;
   MemoryJobStore store;
   EventPublisher publisher;
   config::Limits limits;

@@ -41,8 +41,10 @@ struct ZmqServerTest : ZmqFixture {
   }
   static json ask(zmq::socket_t& socket, json request, const std::string* content = nullptr) {
     request["v"] = 1;
-    if (content != nullptr) send(socket, {request.dump(), *content});
-    else send(socket, {request.dump()});
+    if (content != nullptr)
+      send(socket, {request.dump(), *content});
+    else
+      send(socket, {request.dump()});
     return json::parse(receive(socket)[0]);
   }
   std::string picture(const std::string& name = "a.jpg") { return folder.write(name, "picture").string(); }
@@ -98,9 +100,17 @@ TEST_F(ZmqServerTest, RefusalsCarryCodeReasonAndRemedy) {
 TEST_F(ZmqServerTest, MalformedMessagesAreAnsweredAndHarmNobody) {
   start();
   auto dealer = connect(zmq::socket_type::dealer);
-  const std::vector<std::vector<std::string>> bad{
-      {"{"}, {""}, {"", "{"}, {"[1]"}, {"\xff\xfe"}, {"", ""}, {R"({"v":2,"op":"ping"})"}, {R"({"v":1,"op":"ping"})", "content"},
-      {R"({"v":1,"op":"ping"})", "a", "b", "c", "d", "e", "f"}, {std::string(70'000, 'x')}, {R"({"v":1,"op":"pnig"})"}};
+  const std::vector<std::vector<std::string>> bad{{"{"},
+                                                  {""},
+                                                  {"", "{"},
+                                                  {"[1]"},
+                                                  {"\xff\xfe"},
+                                                  {"", ""},
+                                                  {R"({"v":2,"op":"ping"})"},
+                                                  {R"({"v":1,"op":"ping"})", "content"},
+                                                  {R"({"v":1,"op":"ping"})", "a", "b", "c", "d", "e", "f"},
+                                                  {std::string(70'000, 'x')},
+                                                  {R"({"v":1,"op":"pnig"})"}};
   for (const auto& frames : bad) {
     send(dealer, frames);
     const auto reply = receive(dealer);
@@ -119,7 +129,8 @@ TEST_F(ZmqServerTest, APictureTravelsBothWaysAsAFrame) {
   ASSERT_EQ(submitted["ok"], true) << submitted;
   EXPECT_EQ(ask(dealer, {{"op", "submit"}, {"name", "x.png"}, {"key", "k"}}, &content)["duplicate"], true);
   const auto job = store.get(1);
-  EXPECT_EQ(*sha256_hex_of_file(job->request.source), sha256_hex({reinterpret_cast<const std::uint8_t*>(content.data()), content.size()}));
+  EXPECT_EQ(*sha256_hex_of_file(job->request.source),
+            sha256_hex({reinterpret_cast<const std::uint8_t*>(content.data()), content.size()}));
   EXPECT_EQ(ask(dealer, {{"op", "fetch"}, {"job", 1}})["error"]["code"], "invalid_request") << "not done yet";
 
   const std::string result(3'000'000, 'r');
@@ -154,8 +165,10 @@ TEST_F(ZmqServerTest, TwoClientsGetTheirOwnAnswers) {
   auto one = connect(zmq::socket_type::dealer);
   auto two = connect(zmq::socket_type::req);
   const auto path = picture();
-  for (int i = 0; i < 200; ++i) send(one, {json{{"v", 1}, {"id", "one-" + std::to_string(i)}, {"op", "submit"}, {"path", path}}.dump()});
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(two, {{"op", "ping"}, {"id", "two-" + std::to_string(i)}})["id"], "two-" + std::to_string(i));
+  for (int i = 0; i < 200; ++i)
+    send(one, {json{{"v", 1}, {"id", "one-" + std::to_string(i)}, {"op", "submit"}, {"path", path}}.dump()});
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(ask(two, {{"op", "ping"}, {"id", "two-" + std::to_string(i)}})["id"], "two-" + std::to_string(i));
   std::int64_t before = 0;
   for (int i = 0; i < 200; ++i) {
     const json reply = json::parse(receive(one)[0]);
@@ -229,7 +242,8 @@ TEST_F(ZmqServerTest, ASubscriberThatDoesNotReadHoldsNobodyUp) {
   deaf.set(zmq::sockopt::subscribe, "");
   deaf.set(zmq::sockopt::subscribe, "hello.deaf");
   receive(deaf);
-  const std::vector<queue::JobEvent> many(1'000, {1, 1, "accepted", system_clock().now(), R"({"name":")" + std::string(500, 'x') + "\"}"});
+  const std::vector<queue::JobEvent> many(
+      1'000, {1, 1, "accepted", system_clock().now(), R"({"name":")" + std::string(500, 'x') + "\"}"});
   for (int i = 0; i < 60; ++i) publisher.publish(many);
   auto req = connect(zmq::socket_type::req);
   EXPECT_EQ(ask(req, {{"op", "ping"}})["ok"], true);

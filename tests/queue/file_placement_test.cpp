@@ -9,7 +9,7 @@ namespace retouchd::queue {
 namespace {
 
 TEST(FilePlacement, WritesWhileOthersRemoveTheEmptyFolder) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   constexpr int kRounds = 500;
   std::atomic<int> failed{0};
   std::vector<std::thread> writers;

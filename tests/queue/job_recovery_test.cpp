@@ -132,7 +132,7 @@ TEST_F(JobRecoveryTest, FinishesAJobWhoseResultIsInPlace) {
   EXPECT_EQ(after.state, JobState::kDone);
   EXPECT_EQ(after.output, before.request.output);
   EXPECT_EQ(events_of(before.id), "accepted started done");
-  EXPECT_EQ(content_of(before.request.output), "restored");
+  EXPECT_EQ(read_text(before.request.output), "restored");
   EXPECT_FALSE(std::filesystem::exists(temporary_.parent_path()));
 }
 
@@ -140,13 +140,13 @@ TEST_F(JobRecoveryTest, PlacesACompleteTemporary) {
   const Job before = publishing("a", "restored");
   open();
   EXPECT_EQ(job(before.id).state, JobState::kDone);
-  EXPECT_EQ(content_of(before.request.output), "restored");
+  EXPECT_EQ(read_text(before.request.output), "restored");
   EXPECT_FALSE(std::filesystem::exists(temporary_.parent_path()));
 }
 
 TEST_F(JobRecoveryTest, RedoesAJobWhoseTemporaryIsDamaged) {
   const Job before = publishing("a", "restored");
-  put(temporary_, "rest");
+  write_text(temporary_, "rest");
   open();
   EXPECT_EQ(job(before.id).state, JobState::kQueued);
   EXPECT_FALSE(std::filesystem::exists(before.request.output));
@@ -155,26 +155,26 @@ TEST_F(JobRecoveryTest, RedoesAJobWhoseTemporaryIsDamaged) {
 
 TEST_F(JobRecoveryTest, LeavesAStrangersFileAlone) {
   const Job before = publishing("a", "restored");
-  put(before.request.output, "a stranger's");
+  write_text(before.request.output, "a stranger's");
   open();
   EXPECT_EQ(job(before.id).state, JobState::kQueued);
-  EXPECT_EQ(content_of(before.request.output), "a stranger's");
+  EXPECT_EQ(read_text(before.request.output), "a stranger's");
 }
 
 TEST_F(JobRecoveryTest, ReplacesItsOwnOlderFile) {
   const Job before = publishing("a", "restored", "older");
-  put(before.request.output, "older");
+  write_text(before.request.output, "older");
   open();
   EXPECT_EQ(job(before.id).state, JobState::kDone);
-  EXPECT_EQ(content_of(before.request.output), "restored");
+  EXPECT_EQ(read_text(before.request.output), "restored");
 }
 
 TEST_F(JobRecoveryTest, ReplacesAnythingWhenTheJobMayOverwrite) {
   const Job before = publishing("a", "restored", "", true);
-  put(before.request.output, "a stranger's");
+  write_text(before.request.output, "a stranger's");
   open();
   EXPECT_EQ(job(before.id).state, JobState::kDone);
-  EXPECT_EQ(content_of(before.request.output), "restored");
+  EXPECT_EQ(read_text(before.request.output), "restored");
 }
 
 TEST_F(JobRecoveryTest, ReplacesItsResultWhenItsPlaceIsBackLater) {
@@ -190,7 +190,7 @@ TEST_F(JobRecoveryTest, ReplacesItsResultWhenItsPlaceIsBackLater) {
   const Job again = claim_one();
   const auto published = publisher.publish(again, again.request.output, bytes_of("second"), "{}");
   ASSERT_TRUE(published) << published.error().message;
-  EXPECT_EQ(content_of(again.request.output), "second");
+  EXPECT_EQ(read_text(again.request.output), "second");
 }
 
 TEST_F(JobRecoveryTest, RemovesUnfinishedFilesOfADeadProcess) {
@@ -198,7 +198,7 @@ TEST_F(JobRecoveryTest, RemovesUnfinishedFilesOfADeadProcess) {
   const auto temporary = temporary_for(before.request.output, before.id, before.epoch);
   const auto auxiliary = unique_temporary_for(before.request.output);
   const auto others = temporary.parent_path() / "1.7.1";  // process 1 lives
-  for (const auto& file : {temporary, auxiliary, others}) put(file, "half");
+  for (const auto& file : {temporary, auxiliary, others}) write_text(file, "half");
   open();
   EXPECT_FALSE(std::filesystem::exists(temporary));
   EXPECT_FALSE(std::filesystem::exists(auxiliary));

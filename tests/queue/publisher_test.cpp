@@ -30,7 +30,7 @@ class PublisherTest : public StoreTest {
 TEST_F(PublisherTest, WritesTheResultAndEndsTheJob) {
   const Job one = claimed("a", "deep/down/a.jpg");
   ASSERT_TRUE(publish(one, "restored"));
-  EXPECT_EQ(content_of(one.request.output), "restored");
+  EXPECT_EQ(read_text(one.request.output), "restored");
   const Job done = job(one.id);
   EXPECT_EQ(done.state, JobState::kDone);
   EXPECT_EQ(done.output, one.request.output);
@@ -42,12 +42,12 @@ TEST_F(PublisherTest, WritesTheResultAndEndsTheJob) {
 
 TEST_F(PublisherTest, KeepsAStrangersFile) {
   const Job one = claimed("a", "a.jpg");
-  put(one.request.output, "a stranger's");
+  write_text(one.request.output, "a stranger's");
   const auto refused = publish(one, "restored");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOutputExists);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("a.jpg"));
-  EXPECT_EQ(content_of(one.request.output), "a stranger's");
+  EXPECT_EQ(read_text(one.request.output), "a stranger's");
   EXPECT_TRUE(leaves_nothing());
   EXPECT_TRUE(store_->fail(claim_of(one), refused.error()));
 }
@@ -56,19 +56,19 @@ TEST_F(PublisherTest, ReplacesItsOwnFileButNotAChangedOne) {
   ASSERT_TRUE(publish(claimed("a", "x.jpg"), "first"));
   const Job second = claimed("b", "x.jpg");
   ASSERT_TRUE(publish(second, "second"));
-  EXPECT_EQ(content_of(second.request.output), "second");
-  put(second.request.output, "retouched by hand");
+  EXPECT_EQ(read_text(second.request.output), "second");
+  write_text(second.request.output, "retouched by hand");
   const auto refused = publish(claimed("c", "x.jpg"), "third");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOutputExists);
-  EXPECT_EQ(content_of(second.request.output), "retouched by hand");
+  EXPECT_EQ(read_text(second.request.output), "retouched by hand");
 }
 
 TEST_F(PublisherTest, ReplacesAnyFileWhenTheJobMayOverwrite) {
   const Job one = claimed("a", "a.jpg", true);
-  put(one.request.output, "a stranger's");
+  write_text(one.request.output, "a stranger's");
   ASSERT_TRUE(publish(one, "restored"));
-  EXPECT_EQ(content_of(one.request.output), "restored");
+  EXPECT_EQ(read_text(one.request.output), "restored");
 }
 
 TEST_F(PublisherTest, NeverReplacesAFolder) {
@@ -81,12 +81,12 @@ TEST_F(PublisherTest, NeverReplacesAFolder) {
 
 TEST_F(PublisherTest, DoesNotFollowALinkThatStandsAtTheTarget) {
   const auto elsewhere = folder_.path() / "elsewhere.jpg";
-  put(elsewhere, "another picture");
+  write_text(elsewhere, "another picture");
   const Job one = claimed("a", "a.jpg", true);
   std::filesystem::create_directories(one.request.output.parent_path());
   std::filesystem::create_symlink(elsewhere, one.request.output);
   ASSERT_TRUE(publish(one, "restored"));
-  EXPECT_EQ(content_of(elsewhere), "another picture");
+  EXPECT_EQ(read_text(elsewhere), "another picture");
   EXPECT_FALSE(std::filesystem::is_symlink(one.request.output));
 }
 
@@ -104,14 +104,14 @@ TEST_F(PublisherTest, LeavesNothingWhenTheClaimWasLost) {
 TEST_F(PublisherTest, CanBeRepeatedAfterTheRename) {
   // complete() had failed, say for a full disk: the same claim publishes once more.
   const Job one = claimed("a", "a.jpg");
-  put(one.request.output, "restored");
+  write_text(one.request.output, "restored");
   ASSERT_TRUE(store_->begin_publishing(claim_of(one), {one.request.output, "gone", sha256_hex(bytes_of("restored")), 8, ""}));
   ASSERT_TRUE(publish(one, "restored"));
   EXPECT_EQ(job(one.id).state, JobState::kDone);
 }
 
 TEST_F(PublisherTest, SaysDeniedWhenAFileStandsWhereAFolderIsNeeded) {
-  put(folder_.path() / "out", "a file");
+  write_text(folder_.path() / "out", "a file");
   const Job one = claimed("a", "a.jpg");
   const auto refused = publish(one, "restored");
   ASSERT_FALSE(refused);
@@ -140,7 +140,7 @@ TEST_F(PublisherTest, ReplacesAtomicallyWhatNoJobDependsOn) {
   const auto file = folder_.path() / "previews" / "a.jpg";
   ASSERT_TRUE(Publisher::write_atomically(file, bytes_of("first")));
   ASSERT_TRUE(Publisher::write_atomically(file, bytes_of("second")));
-  EXPECT_EQ(content_of(file), "second");
+  EXPECT_EQ(read_text(file), "second");
   EXPECT_FALSE(std::filesystem::exists(file.parent_path() / kTemporaryFolder));
 }
 
@@ -162,19 +162,19 @@ TEST_F(PublisherTest, PublishesManyJobsIntoOneFolderAtOnce) {
   for (auto& worker : workers) worker.join();
   EXPECT_EQ(count(JobState::kDone), kJobs);
   EXPECT_TRUE(leaves_nothing());
-  for (int i = 0; i < kJobs; ++i) EXPECT_EQ(content_of(request("job" + std::to_string(i)).output), "job" + std::to_string(i));
+  for (int i = 0; i < kJobs; ++i) EXPECT_EQ(read_text(request("job" + std::to_string(i)).output), "job" + std::to_string(i));
 }
 
 TEST_F(PublisherTest, LetsOneOfTwoStrangersWinAPlace) {
   // Two jobs want one path, and a third program puts a file there between the look and the rename: NOREPLACE decides.
   const auto temporary = folder_.path() / "t";
   const auto target = folder_.path() / "a.jpg";
-  put(temporary, "restored");
-  put(target, "a stranger's");
+  write_text(temporary, "restored");
+  write_text(target, "a stranger's");
   const auto refused = place_file(temporary, target, Existing::kKeep);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kOutputExists);
-  EXPECT_EQ(content_of(target), "a stranger's");
+  EXPECT_EQ(read_text(target), "a stranger's");
 }
 
 }  // namespace

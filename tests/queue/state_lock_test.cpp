@@ -12,7 +12,7 @@ namespace retouchd::queue {
 namespace {
 
 TEST(StateLock, LetsOneHolderIn) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   auto first = StateLock::acquire(folder.path());
   ASSERT_TRUE(first) << first.error().message;
   const auto second = StateLock::acquire(folder.path());
@@ -23,13 +23,13 @@ TEST(StateLock, LetsOneHolderIn) {
 }
 
 TEST(StateLock, IsFreeWhenItsHolderGoes) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   { ASSERT_TRUE(StateLock::acquire(folder.path())); }
   EXPECT_TRUE(StateLock::acquire(folder.path()));
 }
 
 TEST(StateLock, IsFreeWhenItsProcessIsKilled) {
-  const TestFolder folder;
+  const TemporaryFolder folder;
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
   const pid_t child = ::fork();

@@ -94,20 +94,30 @@ TEST_F(StoreFaultsTest, NeverSyncsAgainAfterAFailedSync) {
   EXPECT_EQ(job(id).state, JobState::kQueued);
 }
 
+TEST_F(StoreFaultsTest, TellsItsObserverOfCommitsAndOfTheFailureThatEndsIt) {
+  commits_ = 0;
+  accept("before");
+  EXPECT_EQ(commits_, 1);
+  FaultyStorage::fail_syncs();
+  EXPECT_FALSE(store_->accept_and_wait(request("lost")));
+  EXPECT_EQ(lasting_failures_, 1);
+  EXPECT_EQ(commits_, 1);
+}
+
 TEST_F(StoreFaultsTest, RefusesAFileThatIsNoDatabase) {
   store_.reset();
-  put(file_, std::string(8192, 'x'));
+  write_text(file_, std::string(8192, 'x'));
   EXPECT_THAT(refusal(), testing::HasSubstr("not a database"));
-  EXPECT_EQ(content_of(file_), std::string(8192, 'x'));
+  EXPECT_EQ(read_text(file_), std::string(8192, 'x'));
 }
 
 TEST_F(StoreFaultsTest, RefusesADamagedDatabase) {
   for (int i = 0; i < 300; ++i) accept("job" + std::to_string(i));
   store_.reset();
-  std::string content = content_of(file_);
+  std::string content = read_text(file_);
   ASSERT_GT(content.size(), 40'000U);
   for (std::size_t page = 4096; page < content.size(); page += 4096) content.replace(page, 200, 200, '\x5a');
-  put(file_, content);
+  write_text(file_, content);
   EXPECT_THAT(refusal(), testing::HasSubstr("backup"));
 }
 

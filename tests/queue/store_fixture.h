@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "queue/job_store.h"
 #include "queue/sqlite_job_store.h"
+#include "tests/temporary_folder.h"
 
 namespace retouchd::queue {
 
@@ -31,38 +32,7 @@ class ManualClock final : public Clock {
   std::atomic<std::int64_t> ms_{1'800'000'000'000};
 };
 
-/// A fresh folder that goes with the test.
-class TestFolder {
- public:
-  TestFolder() {
-    static std::atomic<int> number{0};
-    path_ = std::filesystem::path(testing::TempDir()) / ("queue-" + std::to_string(::getpid()) + "-" + std::to_string(number++));
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 inline std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-
-inline std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-inline void put(const std::filesystem::path& file, const std::string& text) {
-  std::filesystem::create_directories(file.parent_path());
-  std::ofstream(file, std::ios::binary) << text;
-}
 
 /// A store in a fresh folder, which can be closed, or left as a killed process leaves it, and opened again.
 class StoreTest : public testing::Test {
@@ -80,6 +50,8 @@ class StoreTest : public testing::Test {
     options.file = file_;
     options.boot_id = "boot-" + std::to_string(++boots_);
     options.max_crashes = 3;
+    options.observer.committed = [this](std::chrono::duration<double>) { ++commits_; };
+    options.observer.failed = [this](const Error&, bool is_lasting) { ++(is_lasting ? lasting_failures_ : passing_failures_); };
     return open_sqlite_job_store(options, clock_);
   }
 
@@ -161,10 +133,13 @@ class StoreTest : public testing::Test {
     return claimed;
   }
 
-  TestFolder folder_;
+  TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "jobs.sqlite";
   ManualClock clock_;
   int boots_ = 0;
+  std::atomic<int> commits_ = 0;  // told by the store's observer, as the next two
+  std::atomic<int> passing_failures_ = 0;
+  std::atomic<int> lasting_failures_ = 0;
   std::unique_ptr<JobStore> store_;
 };
 

@@ -1,0 +1,1 @@
+retouchd_unit_tests(inference registry_test.cpp safetensors_test.cpp student_tiny_test.cpp LIBS retouchd_inference nlohmann_json::nlohmann_json)

@@ -1,0 +1,120 @@
+#include "stages/tile_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "networks.h"
+
+namespace retouchd::stages {
+namespace {
+
+/// Every promise of the plan along one axis, checked against the obvious definition.
+void expect_sound(const TileAxis& axis, int side, int halo, int multiple) {
+  ASSERT_FALSE(axis.windows.empty());
+  const int padded = (axis.length + multiple - 1) / multiple * multiple;
+  int covered = 0;
+  for (std::size_t i = 0; i < axis.windows.size(); ++i) {
+    const TileAxis::Window& window = axis.windows[i];
+    ASSERT_EQ(window.begin, covered) << "gap or overlap of cores";
+    ASSERT_LT(window.begin, window.end) << "empty core";
+    covered = window.end;
+    ASSERT_EQ(window.origin % multiple, 0);
+    ASSERT_GE(window.origin, 0);
+    if (axis.windows.size() > 1) {
+      ASSERT_LE(window.origin + side, padded) << "padded although the picture is large enough";
+    }
+    if (i > 0) {
+      ASSERT_GE(window.begin - window.origin, halo) << "left halo too small";
+    }
+    if (i + 1 < axis.windows.size()) {
+      ASSERT_GE(window.origin + side - window.end, halo) << "right halo too small";
+    }
+  }
+  ASSERT_EQ(covered, axis.length);
+}
+
+TEST(TilePlan, CoversEveryLengthExactlyWithFullHalos) {
+  const auto network = network_on_paper(39);
+  for (const int side : {128, 192, 256, 512}) {
+    for (int length = 1; length <= 2000; ++length) {
+      SCOPED_TRACE(testing::Message() << "length " << length << ", side " << side);
+      expect_sound(plan_tiles({length, 16}, network, side).x, side, network.halo(), network.multiple);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(TilePlan, UsesNoMoreTilesThanTheHaloDemands) {
+  const auto network = network_on_paper(39);
+  for (int length = 129; length <= 2000; ++length) {
+    const int padded = (length + 7) / 8 * 8;
+    const int own = 128 - 2 * network.halo();
+    EXPECT_EQ(plan_tiles({length, 16}, network, 128).x.windows.size(), static_cast<std::size_t>((padded - 2 * network.halo() + own - 1) / own)) << length;
+  }
+}
+
+TEST(TilePlan, FeatherWeightsSumToOneEverywhere) {
+  const auto network = network_on_paper(std::nullopt);
+  for (const int side : {128, 256}) {
+    for (int length = 1; length <= 2000; ++length) {
+      const TileAxis axis = plan_tiles({length, 16}, network, side).x;
+      for (int position = 0; position < length; ++position) {
+        float sum = 0;
+        int voices = 0;
+        for (const TileAxis::Window& window : axis.windows) {
+          const float weight = feather_weight(window, position);
+          ASSERT_GE(weight, 0.0F);
+          sum += weight;
+          if (weight > 0) {
+            ++voices;
+            ASSERT_GE(position, window.origin) << "a tile has a say where it saw nothing";
+            ASSERT_LT(position, window.origin + side);
+          }
+        }
+        ASSERT_NEAR(sum, 1.0F, 1e-6F) << "length " << length << ", position " << position;
+        ASSERT_LE(voices, 2);
+      }
+    }
+  }
+}
+
+TEST(TilePlan, FeatherRampsFallSmoothly) {
+  const TileAxis axis = plan_tiles({600, 16}, network_on_paper(std::nullopt), 256).x;
+  const TileAxis::Window& first = axis.windows.front();
+  for (int position = first.end - first.ramp_end; position + 1 < first.end + first.ramp_end; ++position) {
+    const float step = feather_weight(first, position) - feather_weight(first, position + 1);
+    EXPECT_GE(step, 0.0F);
+    EXPECT_LT(step, 0.06F);
+  }
+}
+
+TEST(TilePlan, TheBestSideDoesTheLeastWork) {
+  const auto network = network_on_paper(39);
+  const auto work = [](const TilePlan& plan) { return plan.count() * plan.side * plan.side; };
+  for (const cv::Size size : {cv::Size(90, 60), cv::Size(640, 480), cv::Size(1000, 1000), cv::Size(3296, 2192), cv::Size(100, 3000)}) {
+    const TilePlan best = plan_best_tiles(size, network, 512);
+    EXPECT_LE(best.side, 512);
+    for (const int side : {192, 256, 384, 512}) EXPECT_LE(work(best), work(plan_tiles(size, network, side))) << size.width << "x" << size.height;
+  }
+}
+
+TEST(TilePlan, AFarReachingNetworkGetsLargerTilesThanAskedFor) {
+  const auto network = network_on_paper(300);
+  const TilePlan plan = plan_best_tiles({2000, 2000}, network, 512);
+  EXPECT_GE(plan.side, 4 * network.halo());
+}
+
+TEST(TilePlan, TilesLieInsideThePicture) {
+  const TilePlan plan = plan_tiles({1001, 333}, network_on_paper(39), 256);
+  const cv::Rect picture(0, 0, 1001, 333);
+  int area = 0;
+  for (int i = 0; i < plan.count(); ++i) {
+    const TilePlan::Tile tile = plan.at(i);
+    EXPECT_EQ(tile.window & picture, tile.window);
+    EXPECT_EQ(tile.core & tile.window, tile.core);
+    area += tile.core.area();
+  }
+  EXPECT_EQ(area, picture.area());
+}
+
+}  // namespace
+}  // namespace retouchd::stages
