@@ -13,6 +13,8 @@
 #include <opencv2/imgproc.hpp>
 #include <thread>
 
+#include "inference/tensor_cache.h"
+
 namespace retouchd::inference {
 namespace {
 
@@ -122,6 +124,7 @@ Result<std::unique_ptr<Device>> open_device(const DeviceOptions& options) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   at::set_num_threads(threads);
+  TensorCache::install();
   return std::unique_ptr<Device>(std::make_unique<TorchDevice>(
       at::Device(at::kCPU), "CPU, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") + ", LibTorch " + libtorch_version(), 2 * threads));
 }

@@ -216,8 +216,8 @@ class Daemon:
     def retouch(self, *arguments, check=None, timeout=300, environment=None):
         """Runs `retouch` against this daemon; asserts the exit code when `check` names one."""
         env = {**os.environ, "HOME": str(self.home), **(environment or {})}
-        done = subprocess.run([RETOUCH, "--config", str(self.config_file), *map(str, arguments)], env=env, text=True, cwd=self.home,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+        done = subprocess.run([RETOUCH, "--config", str(self.config_file), *map(str, arguments)], env=env, cwd=self.home,
+                              text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
         assert check is None or done.returncode == check, (
             f"retouch {' '.join(map(str, arguments))} ended with {done.returncode}, not {check}\n{done.stdout}\n{done.stderr}")
         return done

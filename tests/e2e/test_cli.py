@@ -184,7 +184,7 @@ def test_a_daemon_that_is_away(make_daemon, album):
 def test_the_samples_folder_is_found_from_anywhere(make_daemon, tmp_path):
     """Relative paths are the caller's, not the daemon's."""
     daemon = make_daemon().start()
-    done = subprocess.run([RETOUCH, "--config", daemon.config_file, "submit", "--wait", "chelsea-sigma15.png", "-o", f"{tmp_path}/"],
-                          cwd=SOURCE / "samples", capture_output=True, text=True, timeout=120)
+    command = [RETOUCH, "--config", daemon.config_file, "submit", "--wait", "chelsea-sigma15.png", "-o", f"{tmp_path}/"]
+    done = subprocess.run(command, cwd=SOURCE / "samples", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done
     assert (tmp_path / "chelsea-sigma15.png").exists()

@@ -7,7 +7,9 @@ import sqlite3
 import pictures
 from daemon_process import leftovers
 
-PICTURES = 24
+# A picture that three kills meet is taken for their cause and set aside, so there are more pictures than four kills can meet: about
+# sixteen are in flight at once, and those that a kill met come last.
+PICTURES = 72
 KILLS = 5
 
 
@@ -20,7 +22,7 @@ def drawn():
     """Small enough that the rest is quick, large enough that a kill meets them in every stage."""
     files = {}
     for index in range(PICTURES):
-        noisy = pictures.with_noise(pictures.scene(480 + 16 * index, 400, seed=index), 25, seed=index + 1)
+        noisy = pictures.with_noise(pictures.scene(280 + 4 * index, 260, seed=index), 25, seed=index + 1)
         suffix = (".jpg", ".png", ".webp")[index % 3]
         files[f"{index:02d}{suffix}"] = pictures.encoded(noisy, suffix)
     return files
@@ -69,9 +71,9 @@ def test_kill_9_in_the_middle_of_a_folder(make_daemon):
         events = daemon.events()
         if kill == 0:
             drop(folder, files)
-        # One to eight events on, whatever they are, and then some milliseconds more, to meet the steps between events too.
+        # Some events on, whatever they are, and then some milliseconds more, to meet the steps between events too.
         try:
-            left = [moments.randint(1, 8)]
+            left = [moments.randint(1, 40)]
 
             def counted(event):
                 left[0] -= 1
@@ -94,7 +96,7 @@ def test_kill_9_in_the_middle_of_a_folder(make_daemon):
     assert {job["state"] for job in jobs} == {"done"}, [(job["name"], job["state"], job["error"]) for job in jobs]
     print(f"jobs that a kill met: {sum(job['crashes'] > 0 for job in jobs)}, most often: {max(job['crashes'] for job in jobs)}")
 
-    assert digests(restored) == digests(undisturbed), "the same results as without kills: nothing torn, nothing missing, nothing twice"
+    assert digests(restored) == digests(undisturbed), "not the results of a run without kills"
     for job in jobs:
         log = client.events_of(job["id"])
         assert [event["seq"] for event in log] == list(range(1, len(log) + 1))

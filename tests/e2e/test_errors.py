@@ -1,4 +1,4 @@
-"""Everything a user can get wrong: an exact code, a message that names what it is about, a remedy; and a good job beside it is done."""
+"""What a user can get wrong: an exact code, a message that names what it is about, a remedy; and a good job beside it is done."""
 
 import os
 import socket

@@ -73,8 +73,8 @@ def test_sixty_pictures_at_once(make_daemon, tmp_path):
     peak = daemon.memory("VmHWM")
     batches, pictures_in_batches = (daemon.metric(f"retouchd_batch_pictures_{part}") for part in ("count", "sum"))
     alone = daemon.metric("retouchd_batch_pictures_bucket", le="1")
-    print(f"\npeak memory {peak >> 20} MiB of {MEMORY >> 20} MiB; {batches:.0f} batches, {batches - alone:.0f} of them with tiles "
-          f"of several pictures, mean {pictures_in_batches / batches:.2f}")
+    print(f"\npeak memory {peak >> 20} MiB of {MEMORY >> 20} MiB; {batches:.0f} batches, {batches - alone:.0f} of them with "
+          f"tiles of several pictures, mean {pictures_in_batches / batches:.2f}")
     outcomes = {}
     for event in events.seen:
         if event["kind"] in ("done", "failed", "cancelled"):

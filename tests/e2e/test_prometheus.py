@@ -25,8 +25,8 @@ PROMETHEUS, PROMTOOL = shutil.which("prometheus", path=PATH), shutil.which("prom
 
 pytestmark = pytest.mark.skipif(not PROMETHEUS or not PROMTOOL, reason="there is no Prometheus (scripts/setup --tests)")
 
-SERIES = ["retouchd_build_info", "retouchd_jobs", "retouchd_jobs_total", "retouchd_jobs_accepted_total", "retouchd_stage_queue_depth",
-          "retouchd_stage_seconds_count", "retouchd_tiles_total", "retouchd_batch_tiles_count", "retouchd_device_up",
+SERIES = ["retouchd_build_info", "retouchd_jobs", "retouchd_jobs_total", "retouchd_jobs_accepted_total",
+          "retouchd_stage_queue_depth", "retouchd_stage_seconds_count", "retouchd_tiles_total", "retouchd_batch_tiles_count", "retouchd_device_up",
           "retouchd_memory_budget_bytes", "retouchd_process_resident_memory_bytes", "retouchd_store_commit_seconds_count",
           "retouchd_time_to_preview_seconds_count", "retouchd_job_seconds_count", "retouchd_requests_total",
           "retouchd_events_published_total", "retouchd_watch_up"]

@@ -33,8 +33,8 @@ def daemon(make_daemon):
 
 
 def run(arguments, daemon, cwd):
-    done = subprocess.run([sys.executable, *map(str, arguments)], env=environment(daemon), cwd=cwd, text=True, capture_output=True,
-                          timeout=120)
+    done = subprocess.run([sys.executable, *map(str, arguments)], env=environment(daemon), cwd=cwd, text=True,
+                          capture_output=True, timeout=120)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 

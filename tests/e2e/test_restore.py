@@ -1,4 +1,4 @@
-"""One noisy photograph of 7 megapixels through every way in: better by 7 dB, whole, its metadata kept, the same bytes each time."""
+"""A noisy photograph of 7 megapixels by every way in: better by 7 dB, whole, its metadata kept, the same bytes each time."""
 
 import io
 import json
