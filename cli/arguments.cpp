@@ -75,7 +75,7 @@ std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& wor
       ->type_name("ENDPOINT");
   app.add_option("--config", arguments.connect.config, "The daemon's configuration file, to find its endpoint")
       ->type_name("FILE");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is refused below: CLI11 would rather miss a command than name the wrong one
   app.fallthrough();
   app.footer(
       "Exit codes: 0 ok, 1 some failed, 2 usage, 3 input, 4 daemon unreachable, 5 network or device, 6 cancelled, 7 timeout, "
@@ -89,6 +89,10 @@ std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& wor
     if (!out.str().empty()) console.text(out.str());
     if (!err.str().empty()) console.usage(err.str());
     return code == 0 ? 0 : kExitUsage;
+  }
+  if (app.get_subcommands().empty()) {
+    console.usage("A command is required.\nRun with --help for more information.\n");
+    return kExitUsage;
   }
   arguments.command = app.get_subcommands().front()->get_name();
   console.use_json(arguments.json);

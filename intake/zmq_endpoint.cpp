@@ -65,4 +65,9 @@ Result<void> bind_endpoint(zmq::socket_t& socket, const std::string& key, const 
   return {};
 }
 
+void remove_endpoint(const std::string& endpoint) noexcept {
+  std::error_code ignored;
+  if (const auto path = config::socket_path(endpoint)) fs::remove(*path, ignored);
+}
+
 }  // namespace retouchd::intake

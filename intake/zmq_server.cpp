@@ -335,6 +335,7 @@ void ZmqServer::Loop::finish() {
     const auto deadline = std::chrono::steady_clock::now() + patience_.load();
     while (publish_events() && std::chrono::steady_clock::now() < deadline) {
     }
+    for (const auto* endpoint : {&sockets_.requests, &sockets_.events}) remove_endpoint(*endpoint);
     for (auto* socket : {&router_, &publisher_}) {
       socket->set(zmq::sockopt::linger, patience);
       socket->close();

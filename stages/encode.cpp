@@ -55,6 +55,7 @@ std::filesystem::path Encode::target_for(const image::Picture& picture, const st
 
 Result<void> Encode::process(const RunPtr& run) {
   const auto settings = settings_.get();
+  const auto start = std::chrono::steady_clock::now();
   image::Picture& picture = run->picture;
   if (!picture.alpha.empty() && picture.alpha.size() != picture.colour.size()) {
     cv::resize(picture.alpha, picture.alpha, picture.colour.size(), 0, 0, cv::INTER_CUBIC);  // super-resolution restores the colours only
@@ -64,6 +65,7 @@ Result<void> Encode::process(const RunPtr& run) {
   std::string warning = picture.metadata_warning;
   const auto file = image::encode(picture, format, settings->output, &warning);
   if (!file) return file.error();
+  run->seconds[std::string(kName)] = Seconds(std::chrono::steady_clock::now() - start).count();
 
   const auto identity = identify_file(run->job.request.source);
   if (!identity) return identity.error();

@@ -37,6 +37,16 @@ TEST_F(ArgumentsTest, SubmitTakesItsOptions) {
   EXPECT_EQ(arguments.timeout_s, 1.5);
 }
 
+TEST_F(ArgumentsTest, AnUnknownCommandIsNamed) {
+  EXPECT_EQ(refused({"submt", "a.jpg"}), 2);
+  EXPECT_THAT(err.str(), testing::HasSubstr("submt"));
+}
+
+TEST_F(ArgumentsTest, NoCommandIsAUsageError) {
+  EXPECT_EQ(refused({}), 2);
+  EXPECT_THAT(err.str(), testing::HasSubstr("command is required"));
+}
+
 TEST_F(ArgumentsTest, GeneralOptionsMayStandBeforeAndAfterTheCommand) {
   for (const auto& words :
        {std::vector<std::string>{"--json", "--connect", "ipc:///x", "list"}, {"list", "--json", "--connect", "ipc:///x"}}) {

@@ -10,7 +10,7 @@ from daemon_process import leftovers
 # A picture that three kills meet is taken for their cause and set aside, so there are more pictures than four kills can meet: about
 # sixteen are in flight at once, and those that a kill met come last.
 PICTURES = 72
-KILLS = 5
+KILLS = 4
 
 
 def drop(folder, files):
