@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "intake/wire/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace retouchd::wire {
 namespace {

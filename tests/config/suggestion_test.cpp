@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "base/nearest_name.h"
+
 namespace retouchd::config {
 namespace {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <random>
 
-#include "intake/wire/nearest_name.h"
+#include "base/nearest_name.h"
 #include "intake/wire/reply.h"
 
 namespace retouchd::wire {
