@@ -97,6 +97,7 @@ def test_pictures_that_fail(make_daemon, good, tmp_path):
         assert (tmp_path / name).read_bytes() == data
         assert refusal(client, "fetch", job=job).code == "invalid_request"
     print(f"\npeak memory rose by {(daemon.memory('VmHWM') - before) >> 20} MiB")
+    assert daemon.stop() == 0
     assert not leftovers(tmp_path)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(f"beside {name}.png" for name in files)
 
@@ -120,6 +121,7 @@ def test_outputs_that_stand_in_the_way(make_daemon, good, tmp_path):
     assert pictures.decoded(taken).shape == (120, 160, 3)
     # What retouchd itself wrote may be replaced by the next run.
     assert events.wait_for_end(client.submit(good, output=taken))["kind"] == "done"
+    assert daemon.stop() == 0
     assert not leftovers(tmp_path)
 
 

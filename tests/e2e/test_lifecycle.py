@@ -30,7 +30,7 @@ def test_a_stop_finishes_what_runs_and_keeps_what_waits(make_daemon, large, tmp_
     daemon = make_daemon(drain_timeout="5m")
     daemon.start()
     client, events = daemon.client(), daemon.events()
-    jobs = [client.submit(large, output=tmp_path / f"{n}.jpg") for n in range(12)]
+    jobs = [client.submit(large, output=tmp_path / f"{n}.jpg") for n in range(30)]  # more than are in flight at once
     events.wait_for(jobs[0], "started")
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.notify.wait_for("STOPPING=1", daemon.process)
