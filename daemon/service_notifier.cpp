@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -17,7 +18,10 @@ namespace retouchd::daemon {
 namespace {
 
 void notify(const std::string& message) {
-  const int result = sd_notify(/*unset_environment=*/0, message.c_str());
+  int result = 0;
+  do {
+    result = sd_notify(/*unset_environment=*/0, message.c_str());
+  } while (result == -EINTR);
   if (result < 0) spdlog::warn("Cannot notify the service manager: {}", std::strerror(-result));
 }
 

@@ -62,6 +62,7 @@ Result<void> Publisher::publish(const Job& job, const std::filesystem::path& tar
   }
   const bool may_replace = job.request.overwrite || !replaces->empty();
   if (auto placed = place_file(temporary, target, may_replace ? Existing::kReplace : Existing::kKeep); !placed) return placed;
+  remove_temporary(temporary);  // its folder, too, before anybody hears that the job is done
   return store_.complete(claim, details);
 }
 

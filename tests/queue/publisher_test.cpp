@@ -40,6 +40,18 @@ TEST_F(PublisherTest, WritesTheResultAndEndsTheJob) {
   EXPECT_FALSE(std::filesystem::exists(one.request.output.parent_path() / kTemporaryFolder));
 }
 
+TEST_F(PublisherTest, NothingTemporaryIsLeftWhenTheEndIsTold) {
+  std::atomic<bool> was_clean = false;
+  store_->set_listener([&](const std::vector<JobEvent>& events) {
+    for (const JobEvent& event : events) {
+      if (event.kind == "done") was_clean = leaves_nothing();
+    }
+  });
+  ASSERT_TRUE(publish(claimed("a", "a.jpg"), "restored"));
+  store_.reset();  // after its listener's last call
+  EXPECT_TRUE(was_clean);
+}
+
 TEST_F(PublisherTest, KeepsAStrangersFile) {
   const Job one = claimed("a", "a.jpg");
   write_text(one.request.output, "a stranger's");

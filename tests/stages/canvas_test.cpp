@@ -31,6 +31,10 @@ struct Case {
   int scale;
 };
 
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << "type " << c.type << (c.feathered ? ", feathered" : ", cropped") << ", scale " << c.scale;
+}
+
 class CanvasRoundTrip : public testing::TestWithParam<Case> {};
 
 TEST_P(CanvasRoundTrip, TilesOfAnUnchangedPicturePutItTogetherAgain) {
