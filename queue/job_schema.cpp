@@ -64,7 +64,7 @@ CREATE TABLE job(
   CHECK((state IN('running','publishing')) = (owner IS NOT NULL))
 ) STRICT;
 CREATE INDEX job_ready ON job(priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes=0;
-CREATE INDEX job_suspect ON job(priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes>0;
+CREATE INDEX job_suspect ON job(crashes, priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes>0;
 CREATE INDEX job_waiting ON job(not_before) WHERE state='queued' AND not_before>0;
 CREATE INDEX job_active ON job(crashes) WHERE state IN('running','publishing');
 CREATE UNIQUE INDEX job_output ON job(output_path) WHERE output_path IS NOT NULL AND superseded=0;

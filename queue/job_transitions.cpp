@@ -40,7 +40,7 @@ JobTransitions::JobTransitions(Database& database, const Clock& clock, std::stri
       ready_(database.prepare("SELECT id FROM job INDEXED BY job_ready WHERE state='queued' AND not_before=0 AND crashes=0 "
                               "ORDER BY priority DESC, id LIMIT ?1")),
       suspects_(database.prepare("SELECT id FROM job INDEXED BY job_suspect WHERE state='queued' AND not_before=0 AND crashes>0 "
-                                 "ORDER BY priority DESC, id LIMIT 1")),
+                                 "ORDER BY crashes, priority DESC, id LIMIT 1")),
       start_(database.prepare("UPDATE job SET state='running', owner=?2, epoch=epoch+1, claims=claims+1, started_at=?3 "
                               "WHERE id=?1 AND state='queued'")),
       preview_(database.prepare("UPDATE job SET preview_path=?3 WHERE id=?1 AND epoch=?2")),

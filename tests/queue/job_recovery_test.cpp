@@ -108,6 +108,16 @@ TEST_F(JobRecoveryTest, RunsSuspectsAloneAndLast) {
   EXPECT_EQ(claim(8)[0].request.key, "d");
 }
 
+TEST_F(JobRecoveryTest, TheLeastSuspectedRunsFirstSoThatKillsDoNotPileUpOnOneJob) {
+  accept("a");
+  accept("b");
+  ASSERT_EQ(claim(2).size(), 2U);
+  open();
+  EXPECT_EQ(claim_one().request.key, "a");
+  open();  // died again, with `a` alone
+  EXPECT_EQ(claim_one().request.key, "b");
+}
+
 TEST_F(JobRecoveryTest, DoesNotLetNewJobsKeepSuspectsWaitingForEver) {
   accept("a");
   claim_one();
