@@ -1,9 +1,14 @@
 #include "config/endpoint.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <cerrno>
 #include <charconv>
 #include <system_error>
+
+#include "base/file.h"
 
 namespace retouchd::config {
 namespace {
@@ -18,10 +23,17 @@ bool is_loopback(const std::string& host) {
   return false;
 }
 
-bool socket_exists(const std::string& endpoint) {
+/// A killed daemon leaves its socket behind, so the file alone says nothing. A socket that we may not use counts: the user should hear of that.
+bool is_served(const std::string& endpoint) {
   const auto path = socket_path(endpoint);
-  std::error_code ignored;
-  return path && fs::is_socket(*path, ignored);
+  sockaddr_un address{};
+  if (!path || path->native().size() > kLongestSocketPath) return false;
+  address.sun_family = AF_UNIX;
+  path->native().copy(address.sun_path, kLongestSocketPath);
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return false;
+  if (::connect(fd.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0) return true;
+  return errno == EACCES || errno == EAGAIN;
 }
 
 }  // namespace
@@ -72,10 +84,10 @@ Endpoints default_endpoints(const fs::path& runtime_dir) {
 
 Endpoints client_endpoints(const Config& config, const Environment& environment) {
   Endpoints configured{config.zmq.requests, config.zmq.events};
-  if (!socket_path(configured.requests) || socket_exists(configured.requests)) return configured;
-  for (const fs::path& folder :
-       {environment.user_runtime_root / std::to_string(environment.uid) / "retouchd", environment.system_runtime_dir}) {
-    if (Endpoints found = default_endpoints(folder); socket_exists(found.requests)) return found;
+  if (!socket_path(configured.requests) || is_served(configured.requests)) return configured;
+  for (const fs::path& folder : {environment.user_runtime_root / std::to_string(environment.uid) / "retouchd",
+                                 default_state_dir(environment) / "run", environment.system_runtime_dir}) {
+    if (Endpoints found = default_endpoints(folder); is_served(found.requests)) return found;
   }
   return configured;
 }

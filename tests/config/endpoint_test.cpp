@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "base/file.h"
 #include "tests/temporary_folder.h"
 
 namespace retouchd::config {
@@ -14,17 +15,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A socket file; it stays when the descriptor is closed.
-void make_socket(const fs::path& path) {
+/// A socket that somebody listens at, until the result goes; its file stays.
+[[nodiscard]] UniqueFd listen_at(const fs::path& path) {
   fs::create_directories(path.parent_path());
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  ASSERT_LT(path.native().size(), sizeof address.sun_path);
+  EXPECT_LT(path.native().size(), sizeof address.sun_path);
   std::memcpy(address.sun_path, path.c_str(), path.native().size());
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  ASSERT_GE(fd, 0);
-  EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0) << path;
-  close(fd);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0) << path;
+  EXPECT_EQ(listen(fd.get(), 8), 0);
+  return fd;
 }
 
 TEST(LoopbackAddress, TakesThisMachinesOwnAddresses) {
@@ -100,23 +101,37 @@ TEST_F(ClientEndpoints, AreTheConfiguredOnesWhenNobodyListens) {
 }
 
 TEST_F(ClientEndpoints, AreTheConfiguredOnesWhenTheyExist) {
-  make_socket(folder_.path() / "c/requests.sock");
-  make_socket(folder_.path() / "s/requests.sock");
+  const UniqueFd socket1 = listen_at(folder_.path() / "c/requests.sock");
+  const UniqueFd socket2 = listen_at(folder_.path() / "s/requests.sock");
   EXPECT_EQ(client_endpoints(config_, environment_).requests, config_.zmq.requests);
 }
 
 TEST_F(ClientEndpoints, AreThoseOfTheUsersServiceBeforeTheSystems) {
-  make_socket(folder_.path() / "s/requests.sock");
+  const UniqueFd socket3 = listen_at(folder_.path() / "s/requests.sock");
   EXPECT_EQ(client_endpoints(config_, environment_).requests, "ipc://" + (folder_.path() / "s/requests.sock").string());
-  make_socket(folder_.path() / "u/1000/retouchd/requests.sock");
+  const UniqueFd socket4 = listen_at(folder_.path() / "u/1000/retouchd/requests.sock");
   const Endpoints found = client_endpoints(config_, environment_);
   EXPECT_EQ(found.requests, "ipc://" + (folder_.path() / "u/1000/retouchd/requests.sock").string());
   EXPECT_EQ(found.events, "ipc://" + (folder_.path() / "u/1000/retouchd/events.sock").string());
 }
 
+TEST_F(ClientEndpoints, SkipTheSocketThatAKilledDaemonLeft) {
+  (void)listen_at(folder_.path() / "c/requests.sock");  // gone at once, its file is still there
+  const UniqueFd served = listen_at(folder_.path() / "s/requests.sock");
+  ASSERT_TRUE(fs::exists(folder_.path() / "c/requests.sock"));
+  EXPECT_EQ(client_endpoints(config_, environment_).requests, "ipc://" + (folder_.path() / "s/requests.sock").string());
+}
+
+TEST_F(ClientEndpoints, FindADaemonThatHadNoRuntimeDirectory) {
+  environment_.home = folder_.path() / "h";
+  const fs::path socket = folder_.path() / "h/.local/state/retouchd/run/requests.sock";
+  const UniqueFd served = listen_at(socket);
+  EXPECT_EQ(client_endpoints(config_, environment_).requests, "ipc://" + socket.string());
+}
+
 TEST_F(ClientEndpoints, AreTheConfiguredOnesWithTcp) {
   config_.zmq.requests = "tcp://127.0.0.1:5555";
-  make_socket(folder_.path() / "s/requests.sock");
+  const UniqueFd socket5 = listen_at(folder_.path() / "s/requests.sock");
   EXPECT_EQ(client_endpoints(config_, environment_).requests, "tcp://127.0.0.1:5555");
 }
 
