@@ -133,7 +133,8 @@ Result<void> sync_directory(const std::filesystem::path& directory) {
   const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return error_from_errno(errno, "cannot open folder " + directory.string(), false);
   // Some network file systems cannot sync a folder; they say so with EINVAL.
-  if (::fsync(fd.get()) != 0 && errno != EINVAL) return error_from_errno(errno, "cannot sync folder " + directory.string(), false);
+  if (::fsync(fd.get()) != 0 && errno != EINVAL)
+    return error_from_errno(errno, "cannot sync folder " + directory.string(), false);
   return {};
 }
 

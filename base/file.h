@@ -50,7 +50,8 @@ struct FileIdentity {
                                                           FileIdentity* identity = nullptr);
 
 /// The first bytes of a file, at most `limit`; `identity` tells how large the whole is. kInputEmpty for zero bytes.
-[[nodiscard]] Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& path, Bytes limit, FileIdentity* identity = nullptr);
+[[nodiscard]] Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& path, Bytes limit,
+                                                                 FileIdentity* identity = nullptr);
 
 /// Creates or replaces `path` with `data`, fsyncs it and checks close(). Parents must exist.
 /// No rename and no directory fsync: see queue/publisher.h for the whole protocol.

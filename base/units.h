@@ -14,8 +14,14 @@ struct Bytes {
   friend constexpr Bytes operator+(Bytes a, Bytes b) { return {a.value + b.value}; }
   /// Stops at zero instead of wrapping around.
   friend constexpr Bytes operator-(Bytes a, Bytes b) { return {a.value > b.value ? a.value - b.value : 0}; }
-  constexpr Bytes& operator+=(Bytes b) { value += b.value; return *this; }
-  constexpr Bytes& operator-=(Bytes b) { *this = *this - b; return *this; }
+  constexpr Bytes& operator+=(Bytes b) {
+    value += b.value;
+    return *this;
+  }
+  constexpr Bytes& operator-=(Bytes b) {
+    *this = *this - b;
+    return *this;
+  }
 };
 
 constexpr Bytes kibibytes(std::uint64_t n) { return {n << 10}; }

@@ -12,16 +12,16 @@ namespace retouchd::config {
 
 /// One watched folder.
 struct Watch {
-  std::string name;                 ///< unique; default: the folder's last component
-  std::filesystem::path path;       ///< absolute; need not exist yet (then the watch waits)
-  std::filesystem::path output;     ///< absolute; mirrors the subfolders of `path`; not inside a watched folder
+  std::string name;              ///< unique; default: the folder's last component
+  std::filesystem::path path;    ///< absolute; need not exist yet (then the watch waits)
+  std::filesystem::path output;  ///< absolute; mirrors the subfolders of `path`; not inside a watched folder
   bool recursive = true;
-  std::chrono::milliseconds settle{2'000};          ///< unchanged for so long after close or move
-  std::chrono::milliseconds settle_unseen{5'000};   ///< ... when no event told that it was closed (start, polling)
+  std::chrono::milliseconds settle{2'000};         ///< unchanged for so long after close or move
+  std::chrono::milliseconds settle_unseen{5'000};  ///< ... when no event told that it was closed (start, polling)
   std::chrono::seconds rescan{300};
   enum class OnSuccess { kKeep, kMove, kDelete } on_success = OnSuccess::kKeep;  ///< what becomes of the original
-  std::filesystem::path move_to;    ///< with on_success: move
-  std::string network;              ///< empty: the top-level `network`
+  std::filesystem::path move_to;                                                 ///< with on_success: move
+  std::string network;                                                           ///< empty: the top-level `network`
   int priority = 0;
 
   friend bool operator==(const Watch&, const Watch&) = default;
@@ -29,9 +29,10 @@ struct Watch {
 
 struct ZeroMq {
   bool enabled = true;
-  std::string requests;      ///< ROUTER endpoint: ipc:///run/.../requests.sock, or tcp://127.0.0.1:port; default below the runtime directory
-  std::string events;        ///< PUB endpoint
-  std::uint32_t mode = 0660; ///< permissions of the ipc sockets
+  std::string
+      requests;  ///< ROUTER endpoint: ipc:///run/.../requests.sock, or tcp://127.0.0.1:port; default below the runtime directory
+  std::string events;                  ///< PUB endpoint
+  std::uint32_t mode = 0660;           ///< permissions of the ipc sockets
   Bytes max_message = mebibytes(128);  ///< larger pictures go by path
 };
 
@@ -41,15 +42,15 @@ struct Http {
 };
 
 struct Tile {
-  int size = 512;                               ///< largest tile side, a multiple of 8, 128..2048
-  int batch = 0;                                ///< tiles per batch; 0: chosen for the device
-  std::chrono::milliseconds max_wait{5};        ///< an idle device waits so long for a fuller batch
+  int size = 512;                         ///< largest tile side, a multiple of 8, 128..2048
+  int batch = 0;                          ///< tiles per batch; 0: chosen for the device
+  std::chrono::milliseconds max_wait{5};  ///< an idle device waits so long for a fuller batch
 };
 
 struct Preview {
   bool enabled = true;
-  double megapixels = 1.0;   ///< 0.05..10
-  int quality = 85;          ///< JPEG
+  double megapixels = 1.0;  ///< 0.05..10
+  int quality = 85;         ///< JPEG
 };
 
 struct Output {
@@ -67,14 +68,14 @@ struct Limits {
 };
 
 struct Retry {
-  int attempts = 3;                                        ///< for transient failures
+  int attempts = 3;  ///< for transient failures
   std::vector<std::chrono::milliseconds> backoff{std::chrono::seconds(10), std::chrono::minutes(1), std::chrono::minutes(5)};
 };
 
 struct Workers {
-  int decode = 0;   ///< threads; 0: by the number of cores
+  int decode = 0;  ///< threads; 0: by the number of cores
   int encode = 0;
-  int infer = 0;    ///< threads of the CPU device; 0: one per core
+  int infer = 0;  ///< threads of the CPU device; 0: one per core
 };
 
 struct Retention {
@@ -86,13 +87,14 @@ struct Log {
   enum class Level { kDebug, kInfo, kWarning, kError } level = Level::kInfo;
 };
 
-/// Everything a user can set, validated and complete: paths absolute, defaults filled in. Read once; parts are handed out as plain structs.
+/// Everything a user can set, validated and complete: paths absolute, defaults filled in. Read once; parts are handed out as
+/// plain structs.
 struct Config {
-  std::filesystem::path file;        ///< where it came from; empty: built-in defaults
-  std::filesystem::path state_dir;   ///< job store, spool, results, previews
-  std::filesystem::path runtime_dir; ///< sockets
+  std::filesystem::path file;                     ///< where it came from; empty: built-in defaults
+  std::filesystem::path state_dir;                ///< job store, spool, results, previews
+  std::filesystem::path runtime_dir;              ///< sockets
   std::vector<std::filesystem::path> model_dirs;  ///< searched for weights, first match wins
-  Bytes memory{0};                   ///< budget of the whole process; 0: half of the machine's memory
+  Bytes memory{0};                                ///< budget of the whole process; 0: half of the machine's memory
   std::string network = "student-tiny";
   enum class Device { kAuto, kCpu, kCuda } device = Device::kAuto;
   std::chrono::seconds drain_timeout{30};

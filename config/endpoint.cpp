@@ -23,7 +23,8 @@ bool is_loopback(const std::string& host) {
   return false;
 }
 
-/// A killed daemon leaves its socket behind, so the file alone says nothing. A socket that we may not use counts: the user should hear of that.
+/// A killed daemon leaves its socket behind, so the file alone says nothing. A socket that we may not use counts: the user should
+/// hear of that.
 bool is_served(const std::string& endpoint) {
   const auto path = socket_path(endpoint);
   sockaddr_un address{};

@@ -36,10 +36,11 @@ struct Endpoints {
   std::string events;
 };
 
-/// Where a client on this machine finds the daemon: the endpoints of `config` if they are tcp:// or somebody listens there; else those of
-/// the caller's own service or desktop (/run/user/<uid>/retouchd), else those of a daemon of the caller that had no XDG_RUNTIME_DIR
-/// (<state_dir>/run), else those of the system service (/run/retouchd), whichever is served; else those of `config`. Needed because shells
-/// differ in their environment, and because a service's folders come from systemd, which a client is not told.
+/// Where a client on this machine finds the daemon: the endpoints of `config` if they are tcp:// or somebody listens there; else
+/// those of the caller's own service or desktop (/run/user/<uid>/retouchd), else those of a daemon of the caller that had no
+/// XDG_RUNTIME_DIR
+/// (<state_dir>/run), else those of the system service (/run/retouchd), whichever is served; else those of `config`. Needed
+/// because shells differ in their environment, and because a service's folders come from systemd, which a client is not told.
 [[nodiscard]] Endpoints client_endpoints(const Config& config, const Environment& environment);
 
 /// ipc://<runtime_dir>/requests.sock and ipc://<runtime_dir>/events.sock.

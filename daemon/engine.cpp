@@ -51,7 +51,8 @@ std::vector<fs::path> model_folders(const config::Config& config) {
   std::vector<fs::path> folders = config.model_dirs;
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
-  for (const fs::path& shipped : {program.parent_path().parent_path() / "share/retouchd/models", fs::path(RETOUCHD_SOURCE_MODELS)}) {
+  for (const fs::path& shipped :
+       {program.parent_path().parent_path() / "share/retouchd/models", fs::path(RETOUCHD_SOURCE_MODELS)}) {
     if (fs::is_directory(shipped, ignored)) folders.push_back(shipped);
   }
   return folders;
@@ -72,17 +73,18 @@ Result<Engine> open_engine(const config::Config& config) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
   // Restored tiles wait in front of `merge` as fp32: two batches, and one more just computed.
-  const Bytes tiles{3 * static_cast<std::uint64_t>(batch) * static_cast<std::uint64_t>(config.tile.size) * static_cast<std::uint64_t>(config.tile.size) *
-                    3 * sizeof(float) * static_cast<std::uint64_t>(network->scale * network->scale)};
+  const Bytes tiles{3 * static_cast<std::uint64_t>(batch) * static_cast<std::uint64_t>(config.tile.size) *
+                    static_cast<std::uint64_t>(config.tile.size) * 3 * sizeof(float) *
+                    static_cast<std::uint64_t>(network->scale * network->scale)};
   const Bytes fixed = peak_resident_memory() + tiles + kMargin;
   engine.for_pictures = config.memory - fixed;
-  spdlog::info("{}; network {} ({} parameters), first batch of {} tiles in {:.2f} s", engine.device->description(), network->name, network->parameters,
-               batch, took.count());
+  spdlog::info("{}; network {} ({} parameters), first batch of {} tiles in {:.2f} s", engine.device->description(), network->name,
+               network->parameters, batch, took.count());
   spdlog::info("memory: {} of {} are for pictures in flight", to_string(engine.for_pictures), to_string(config.memory));
   if (engine.for_pictures < mebibytes(64)) {
     return make_error(ErrorCode::kBadConfig, "memory: " + to_string(config.memory) + " leaves " + to_string(engine.for_pictures) +
-                                                 " for pictures: the program, its network and a batch of tiles need " + to_string(fixed) +
-                                                 "; give it more, or make tile.size or tile.batch smaller");
+                                                 " for pictures: the program, its network and a batch of tiles need " +
+                                                 to_string(fixed) + "; give it more, or make tile.size or tile.batch smaller");
   }
   return engine;
 }

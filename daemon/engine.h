@@ -19,12 +19,13 @@ struct Engine {
   Bytes for_pictures;  ///< of config.memory, after LibTorch, weights, and a full batch of the largest tiles
 };
 
-/// Opens the device, loads the default network and runs one full batch, so that a device that cannot do its work fails here and the
-/// first picture waits for nothing. Call it before threads that use memory start: it measures the process.
-/// kUnknownNetwork, kBadWeights, kDeviceFailed, or kBadConfig when `memory` leaves nothing for pictures.
+/// Opens the device, loads the default network and runs one full batch, so that a device that cannot do its work fails here and
+/// the first picture waits for nothing. Call it before threads that use memory start: it measures the process. kUnknownNetwork,
+/// kBadWeights, kDeviceFailed, or kBadConfig when `memory` leaves nothing for pictures.
 [[nodiscard]] Result<Engine> open_engine(const config::Config& config);
 
-/// Where weights are looked for: the configured folders, then those that came with this program (installed, or in its source tree).
+/// Where weights are looked for: the configured folders, then those that came with this program (installed, or in its source
+/// tree).
 [[nodiscard]] std::vector<std::filesystem::path> model_folders(const config::Config& config);
 
 /// What the configuration says about the pipeline.

@@ -4,7 +4,8 @@
 
 namespace retouchd::daemon {
 
-/// The default logger writes to standard error: with time stamps, or with the levels systemd's journal understands when it reads us.
+/// The default logger writes to standard error: with time stamps, or with the levels systemd's journal understands when it reads
+/// us.
 void set_up_logging();
 void apply_log_level(const config::Log& log);
 

@@ -52,13 +52,14 @@ int run(const Arguments& arguments) {
   }
   retouchd::daemon::apply_log_level(config->log);
   if (!arguments.side_by_side.empty()) {
-    const auto written =
-        retouchd::daemon::write_side_by_side(*config, arguments.side_by_side[0], arguments.side_by_side[1], std::filesystem::absolute(arguments.output));
+    const auto written = retouchd::daemon::write_side_by_side(*config, arguments.side_by_side[0], arguments.side_by_side[1],
+                                                              std::filesystem::absolute(arguments.output));
     return written ? 0 : refuse(written.error());
   }
   if (!arguments.run.empty()) {
     spdlog::set_level(spdlog::level::warn);  // the terminal belongs to the results
-    return retouchd::daemon::run_once(*std::move(config), {arguments.run, arguments.output, arguments.network, arguments.overwrite, arguments.json});
+    return retouchd::daemon::run_once(*std::move(config),
+                                      {arguments.run, arguments.output, arguments.network, arguments.overwrite, arguments.json});
   }
   return serve(*std::move(config), arguments, environment);
 }
@@ -69,16 +70,22 @@ int main(int argc, char** argv) {
   retouchd::daemon::return_large_blocks_early();
   retouchd::daemon::set_up_logging();
   Arguments arguments;
-  CLI::App app{"Restores photographs in the background. Without --run or --side-by-side it serves until SIGTERM or SIGINT; SIGHUP reloads."};
-  app.set_version_flag("--version", fmt::format("retouchd {} (LibTorch {})", RETOUCHD_VERSION, retouchd::inference::libtorch_version()));
-  app.add_option("--config", arguments.config, "Configuration file (default: the user's, then /etc/retouchd/config.yaml, then built in)");
+  CLI::App app{
+      "Restores photographs in the background. Without --run or --side-by-side it serves until SIGTERM or SIGINT; SIGHUP "
+      "reloads."};
+  app.set_version_flag("--version",
+                       fmt::format("retouchd {} (LibTorch {})", RETOUCHD_VERSION, retouchd::inference::libtorch_version()));
+  app.add_option("--config", arguments.config,
+                 "Configuration file (default: the user's, then /etc/retouchd/config.yaml, then built in)");
   auto* check = app.add_flag("--check-config", arguments.check_config, "Check the configuration and exit");
   auto* files = app.add_option("--run", arguments.run, "Restore these pictures in this process and exit")->excludes(check);
-  auto* pair = app.add_option("--side-by-side", arguments.side_by_side, "Write two pictures next to each other to --output and exit")
-                   ->expected(2)
-                   ->excludes(check)
-                   ->excludes(files);
-  auto* output = app.add_option("--output", arguments.output, "With --run: result file, or folder ending in '/'; with --side-by-side: JPEG file");
+  auto* pair =
+      app.add_option("--side-by-side", arguments.side_by_side, "Write two pictures next to each other to --output and exit")
+          ->expected(2)
+          ->excludes(check)
+          ->excludes(files);
+  auto* output = app.add_option("--output", arguments.output,
+                                "With --run: result file, or folder ending in '/'; with --side-by-side: JPEG file");
   pair->needs(output);
   app.add_option("--network", arguments.network, "With --run: the network to use")->needs(files);
   app.add_flag("--overwrite", arguments.overwrite, "With --run: replace existing results")->needs(files);

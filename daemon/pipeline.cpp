@@ -5,7 +5,8 @@
 namespace retouchd::daemon {
 namespace {
 
-/// Pictures between two stages. Short: they hold memory while they wait; what keeps the device busy are the tiles in the scheduler.
+/// Pictures between two stages. Short: they hold memory while they wait; what keeps the device busy are the tiles in the
+/// scheduler.
 constexpr std::size_t kPictures = 4;
 /// Tiles that may wait for the device. They are views, so many may: that lets every picture in flight take part in the batches.
 constexpr std::size_t kTiles = 8192;
@@ -38,7 +39,8 @@ Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
       decode_(settings_, with.networks, memory_),
       preview_(settings_, {options.previews, options.largest_tile}, to_infer_, with.store, with.observer, with.clock),
       tile_(options.largest_tile, to_infer_, to_encode_, outcomes_, with.progress),
-      infer_(with.device, {batch_size(options, with.device), options.max_wait}, to_infer_, to_merge_, with.observer, [this] { return why_idle(); }),
+      infer_(with.device, {batch_size(options, with.device), options.max_wait}, to_infer_, to_merge_, with.observer,
+             [this] { return why_idle(); }),
       merge_(with.observer),
       encode_(settings_, publisher_, outcomes_) {}
 
@@ -59,7 +61,8 @@ void Pipeline::start() {
 
 template <class Stage>
 void Pipeline::run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, queue::BoundedQueue<stages::RunPtr>* out) {
-  threads_.start(std::string(Stage::kName), threads, [this, &stage, &in, out] { stages::run_stage(stage, in, out, outcomes_, observer_); });
+  threads_.start(std::string(Stage::kName), threads,
+                 [this, &stage, &in, out] { stages::run_stage(stage, in, out, outcomes_, observer_); });
 }
 
 void Pipeline::drain(std::chrono::steady_clock::time_point until) {
@@ -97,7 +100,8 @@ stages::StarvedCause Pipeline::why_idle() const {
 
 std::vector<QueueSnapshot> Pipeline::queues() const {
   std::vector<QueueSnapshot> all;
-  for (const auto* runs : {&to_decode_, &to_preview_, &to_route_, &to_tile_}) all.push_back({runs->name(), runs->depth(), runs->bytes()});
+  for (const auto* runs : {&to_decode_, &to_preview_, &to_route_, &to_tile_})
+    all.push_back({runs->name(), runs->depth(), runs->bytes()});
   all.push_back({"infer", to_infer_.depth(), to_infer_.bytes()});
   all.push_back({to_merge_.name(), to_merge_.depth(), to_merge_.bytes()});
   all.push_back({to_encode_.name(), to_encode_.depth(), to_encode_.bytes()});

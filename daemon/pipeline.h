@@ -33,10 +33,10 @@ namespace retouchd::daemon {
 struct PipelineOptions {
   stages::Settings settings;
   stages::RetryPolicy retry;
-  std::filesystem::path previews;         ///< folder
-  Bytes memory;                           ///< for pictures in flight
+  std::filesystem::path previews;  ///< folder
+  Bytes memory;                    ///< for pictures in flight
   int largest_tile = 512;
-  int batch = 0;                          ///< tiles; 0: the device's own choice
+  int batch = 0;  ///< tiles; 0: the device's own choice
   std::chrono::milliseconds max_wait{5};
   int decode_threads = 1;
   int encode_threads = 1;

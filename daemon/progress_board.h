@@ -16,7 +16,7 @@ namespace retouchd::daemon {
 class ProgressBoard {
  public:
   struct Progress {
-    int done = 0;   ///< tiles
+    int done = 0;  ///< tiles
     int total = 0;
   };
   using Announce = std::function<void(const queue::JobEvent&)>;

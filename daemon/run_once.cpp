@@ -83,7 +83,8 @@ class Report {
     } else if (job.state == queue::JobState::kDone) {
       fmt::print("{}\n", job.output.string());
     }
-    if (job.state != queue::JobState::kDone) failed(job.error.value_or(make_error(ErrorCode::kInternal, job.request.name + " was not restored")));
+    if (job.state != queue::JobState::kDone)
+      failed(job.error.value_or(make_error(ErrorCode::kInternal, job.request.name + " was not restored")));
   }
 
   [[nodiscard]] int exit_code() const noexcept { return exit_code_; }
@@ -108,13 +109,15 @@ int refuse(const Error& error) {
 
 int run_once(config::Config config, const RunOnceOptions& options) {
   const TemporaryFolder scratch;
-  if (scratch.path().empty()) return refuse(make_error(ErrorCode::kIoError, "no temporary folder can be made in " + fs::temp_directory_path().string()));
+  if (scratch.path().empty())
+    return refuse(make_error(ErrorCode::kIoError, "no temporary folder can be made in " + fs::temp_directory_path().string()));
   config.state_dir = scratch.path();
   config.preview.enabled = false;  // nobody would see them
   config.retry.attempts = 1;
   if (!options.network.empty()) config.network = options.network;
   if (options.files.size() > 1 && !options.output.empty() && options.output.back() != '/' && !fs::is_directory(options.output)) {
-    return refuse(make_error(ErrorCode::kInvalidRequest, "several pictures need a folder as output, and " + options.output + " is none (end it in '/')"));
+    return refuse(make_error(ErrorCode::kInvalidRequest,
+                             "several pictures need a folder as output, and " + options.output + " is none (end it in '/')"));
   }
 
   auto engine = open_engine(config);
@@ -130,7 +133,8 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   stages::PipelineObserver unobserved;
   PipelineOptions pipeline_settings = pipeline_options(config, *engine);
   pipeline_settings.retry.waits_for_disk = false;
-  Pipeline pipeline(pipeline_settings, {store, engine->networks, *engine->device, unobserved, system_clock(), [](queue::JobId, int, int) {}});
+  Pipeline pipeline(pipeline_settings,
+                    {store, engine->networks, *engine->device, unobserved, system_clock(), [](queue::JobId, int, int) {}});
   store.set_listener([&](const std::vector<queue::JobEvent>& events) {
     pipeline.on_events(events);
     endings.on_events(events);

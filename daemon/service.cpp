@@ -37,7 +37,9 @@ nlohmann::json describe(const inference::Registry& networks, const std::string& 
   return all;
 }
 
-intake::WatchSet::Options watch_options(const config::Config& config) { return {config.network, config.preview.enabled, {config.state_dir}}; }
+intake::WatchSet::Options watch_options(const config::Config& config) {
+  return {config.network, config.preview.enabled, {config.state_dir}};
+}
 
 }  // namespace
 
@@ -49,7 +51,8 @@ class Service::Reporter final : public stages::PipelineObserver {
     metrics_.stage_finished(stage, took);
     if (stage == stages::Decode::kName || stage == stages::Encode::kName) notifier_.progress();
   }
-  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures, stages::Seconds busy) override {
+  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures,
+                      stages::Seconds busy) override {
     metrics_.batch_finished(device, tiles, capacity, pictures, busy);
     notifier_.progress();
   }
@@ -266,7 +269,8 @@ void Service::reload() {
   if (!fresh) {
     spdlog::error("the configuration stays as it was; not reloaded:\n{}", fresh.error().message);
   } else {
-    for (const std::string& key : config::needs_restart(config_, *fresh)) spdlog::warn("`{}` changed; that takes effect at the next start", key);
+    for (const std::string& key : config::needs_restart(config_, *fresh))
+      spdlog::warn("`{}` changed; that takes effect at the next start", key);
     apply_log_level(fresh->log);
     pipeline_->set_settings(settings_of(*fresh));
     pipeline_->set_retry(retry_of(*fresh));
@@ -292,7 +296,8 @@ void Service::keep_house() {
   // Old jobs and files are looked for on a thread of their own: the disk may be slow.
   boost::asio::post(housekeeping_, [this, retention = config_.retention] {
     forget_old(*store_, retention, config_.state_dir, clock_);
-    if (const auto swept = admission_->spool().sweep(*store_, std::chrono::hours(1)); !swept) spdlog::warn("spool: {}", swept.error().message);
+    if (const auto swept = admission_->spool().sweep(*store_, std::chrono::hours(1)); !swept)
+      spdlog::warn("spool: {}", swept.error().message);
   });
   housekeeping_timer_.expires_after(kHousekeepingPause);
   housekeeping_timer_.async_wait([this](const boost::system::error_code& error) {

@@ -29,8 +29,8 @@ Result<cv::Mat> load(const std::filesystem::path& path, const stages::Settings& 
 
 }  // namespace
 
-Result<void> write_side_by_side(const config::Config& config, const std::filesystem::path& before, const std::filesystem::path& after,
-                                const std::filesystem::path& output) {
+Result<void> write_side_by_side(const config::Config& config, const std::filesystem::path& before,
+                                const std::filesystem::path& after, const std::filesystem::path& output) {
   const stages::Settings settings = settings_of(config);
   auto left = load(before, settings);
   if (!left) return left.error();

@@ -31,7 +31,7 @@ struct Snapshot {
   std::vector<intake::WatchStatus> watches;
   Bytes memory_budget;
   Bytes memory_reserved;
-  bool ready = false;     ///< networks loaded, devices probed, intake open
+  bool ready = false;  ///< networks loaded, devices probed, intake open
   bool draining = false;
   std::string not_ready_reason;
 };

@@ -27,9 +27,10 @@ class Device {
 
   /// Restores one batch. Every window is CV_8U or CV_16U with 1 or 3 channels (RGB), at most `side` x `side`; smaller ones are
   /// padded at the right and bottom by reflection. All tensors have the shape [windows, 3, side, side] in [0, 1].
-  /// Returns for each window its restoration: CV_32F, same channels, window size times the network's scale, in [0, 1] but not clamped.
-  /// The network must have been loaded. kDeviceFailed on any error of the library below.
-  [[nodiscard]] virtual Result<std::vector<cv::Mat>> restore(const NetworkInfo& network, int side, std::span<const cv::Mat> windows) = 0;
+  /// Returns for each window its restoration: CV_32F, same channels, window size times the network's scale, in [0, 1] but not
+  /// clamped. The network must have been loaded. kDeviceFailed on any error of the library below.
+  [[nodiscard]] virtual Result<std::vector<cv::Mat>> restore(const NetworkInfo& network, int side,
+                                                             std::span<const cv::Mat> windows) = 0;
 };
 
 enum class DeviceKind { kAuto, kCpu, kCuda };

@@ -39,7 +39,8 @@ std::optional<NetworkInfo> describe(const fs::path& file) {
   info.name = file.stem().string();
   info.architecture = text(*header, "arch");
   if (info.architecture != "student-tiny") {
-    if (!info.architecture.empty()) spdlog::warn("{}: architecture `{}` is not supported; skipped", file.string(), info.architecture);
+    if (!info.architecture.empty())
+      spdlog::warn("{}: architecture `{}` is not supported; skipped", file.string(), info.architecture);
     return std::nullopt;
   }
   info.task = text(*header, "task");
@@ -64,7 +65,8 @@ Registry Registry::scan(const std::vector<fs::path>& folders) {
     std::error_code ignored;
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-      if (entry.path().extension() == ".safetensors" && entry.path().stem().extension() != ".golden") files.push_back(entry.path());
+      if (entry.path().extension() == ".safetensors" && entry.path().stem().extension() != ".golden")
+        files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
     for (const auto& file : files) {
@@ -76,14 +78,16 @@ Registry Registry::scan(const std::vector<fs::path>& folders) {
 }
 
 Result<NetworkInfo> Registry::find(std::string_view name) const {
-  const auto found = std::find_if(networks_.begin(), networks_.end(), [name](const NetworkInfo& info) { return info.name == name; });
+  const auto found =
+      std::find_if(networks_.begin(), networks_.end(), [name](const NetworkInfo& info) { return info.name == name; });
   if (found != networks_.end()) return *found;
   std::string known;
   for (const auto& info : networks_) known += (known.empty() ? "" : ", ") + info.name;
   std::string places;
   for (const auto& folder : folders_) places += (places.empty() ? "" : ", ") + folder.string();
-  return make_error(ErrorCode::kUnknownNetwork, "there is no network `" + std::string(name) + "`; known: " + (known.empty() ? "none" : known) +
-                                                    " (looked in " + (places.empty() ? "no folder" : places) + ")");
+  return make_error(ErrorCode::kUnknownNetwork, "there is no network `" + std::string(name) +
+                                                    "`; known: " + (known.empty() ? "none" : known) + " (looked in " +
+                                                    (places.empty() ? "no folder" : places) + ")");
 }
 
 }  // namespace retouchd::inference

@@ -10,8 +10,8 @@
 
 namespace retouchd::inference {
 
-/// Every network that can be asked for: one per *.safetensors file of the model folders whose metadata names a known architecture.
-/// Immutable after scan(); share it freely between threads.
+/// Every network that can be asked for: one per *.safetensors file of the model folders whose metadata names a known
+/// architecture. Immutable after scan(); share it freely between threads.
 class Registry {
  public:
   /// Reads the headers of all weight files. The first folder that holds a name wins. Files that are no weights of ours are

@@ -68,7 +68,8 @@ SafetensorsHeader parse_header(std::string_view text, std::uint64_t data_size) {
     if (!bytes || *bytes != entry.end - entry.begin) throw "tensor `" + name + "`: shape and byte range disagree";
     header.tensors.emplace(name, std::move(entry));
   }
-  // Contiguous, no holes, no overlaps: sorted ranges must chain from 0 to the end (this also catches a name given twice, of which JSON keeps one).
+  // Contiguous, no holes, no overlaps: sorted ranges must chain from 0 to the end (this also catches a name given twice, of which
+  // JSON keeps one).
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   ranges.reserve(header.tensors.size());
   for (const auto& [name, entry] : header.tensors) ranges.emplace_back(entry.begin, entry.end);

@@ -29,8 +29,8 @@ struct Convolution {
   }
 };
 
-Convolution take_convolution(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out, std::int64_t kernel, int stride,
-                             std::int64_t groups = 1) {
+Convolution take_convolution(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out,
+                             std::int64_t kernel, int stride, std::int64_t groups = 1) {
   Convolution layer;
   layer.weight = weights.take(name + ".weight", {out, in / groups, kernel, kernel}).contiguous(at::MemoryFormat::ChannelsLast);
   layer.bias = weights.take(name + ".bias", {out});
@@ -48,7 +48,8 @@ struct Pointwise {
   at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
 };
 
-Pointwise take_pointwise(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out, bool with_bias = true) {
+Pointwise take_pointwise(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out,
+                         bool with_bias = true) {
   Pointwise layer;
   layer.weight = weights.take(name + ".weight", {out, in, 1, 1}).view({out, in});
   if (with_bias) layer.bias = weights.take(name + ".bias", {out});
@@ -101,7 +102,8 @@ class Block {
 
 std::vector<Block> take_blocks(WeightReader& weights, const std::string& name, std::int64_t channels, int expected) {
   const int count = weights.count(name);
-  if (expected >= 0 && count != expected) throw BadWeights("`" + name + "` has " + std::to_string(count) + " blocks, its encoder has " + std::to_string(expected));
+  if (expected >= 0 && count != expected)
+    throw BadWeights("`" + name + "` has " + std::to_string(count) + " blocks, its encoder has " + std::to_string(expected));
   std::vector<Block> blocks;
   blocks.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) blocks.emplace_back(weights, name + "." + std::to_string(i), channels);

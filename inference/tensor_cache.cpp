@@ -81,7 +81,8 @@ std::vector<void*> TensorCache::overflow() {
   while (in_use_ + kept_ > most_in_use_ && kept_ > 0) {
     auto oldest = shelves_.end();
     for (auto shelf = shelves_.begin(); shelf != shelves_.end(); ++shelf) {
-      if (!shelf->second.blocks.empty() && (oldest == shelves_.end() || shelf->second.wanted_at < oldest->second.wanted_at)) oldest = shelf;
+      if (!shelf->second.blocks.empty() && (oldest == shelves_.end() || shelf->second.wanted_at < oldest->second.wanted_at))
+        oldest = shelf;
     }
     surplus.push_back(oldest->second.blocks.back());
     oldest->second.blocks.pop_back();

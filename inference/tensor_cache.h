@@ -9,11 +9,11 @@
 
 namespace retouchd::inference {
 
-/// Memory for LibTorch's CPU tensors that is used again instead of going back to the system: a batch allocates the same activations as
-/// the batch before it, and fresh pages cost about as much time as the network itself.
+/// Memory for LibTorch's CPU tensors that is used again instead of going back to the system: a batch allocates the same
+/// activations as the batch before it, and fresh pages cost about as much time as the network itself.
 ///
-/// Keeps no more than was ever in use at once; beyond that it gives back blocks of the size that was wanted longest ago, so pictures of
-/// changing sizes do not make it grow. Threads: safe.
+/// Keeps no more than was ever in use at once; beyond that it gives back blocks of the size that was wanted longest ago, so
+/// pictures of changing sizes do not make it grow. Threads: safe.
 class TensorCache final : public c10::Allocator {
  public:
   /// The one of this process.

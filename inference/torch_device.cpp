@@ -72,14 +72,17 @@ Result<void> TorchDevice::load(const NetworkInfo& network) {
 
 Result<std::vector<cv::Mat>> TorchDevice::restore(const NetworkInfo& network, int side, std::span<const cv::Mat> windows) {
   const auto found = networks_.find(network.name);
-  if (found == networks_.end()) return make_error(ErrorCode::kInternal, "network " + network.name + " was not loaded on " + name());
+  if (found == networks_.end())
+    return make_error(ErrorCode::kInternal, "network " + network.name + " was not loaded on " + name());
   std::vector<cv::Mat> restored(windows.size());
   const auto failed = [&](const std::string& reason) {
-    return make_error(ErrorCode::kDeviceFailed, name() + " failed on a batch of " + std::to_string(windows.size()) + ": " + reason);
+    return make_error(ErrorCode::kDeviceFailed,
+                      name() + " failed on a batch of " + std::to_string(windows.size()) + ": " + reason);
   };
   try {
     if (device_.is_cpu()) {
-      // One tile per thread beats one big batch over all threads: its activations stay nearer to the cache, nothing waits at barriers.
+      // One tile per thread beats one big batch over all threads: its activations stay nearer to the cache, nothing waits at
+      // barriers.
       at::parallel_for(0, static_cast<std::int64_t>(windows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
           forward(*found->second, network.scale, side, windows.subspan(i, 1), std::span(restored).subspan(i, 1));
@@ -96,7 +99,8 @@ Result<std::vector<cv::Mat>> TorchDevice::restore(const NetworkInfo& network, in
   return restored;
 }
 
-void TorchDevice::forward(const TorchNetwork& network, int scale, int side, std::span<const cv::Mat> windows, std::span<cv::Mat> restored) const {
+void TorchDevice::forward(const TorchNetwork& network, int scale, int side, std::span<const cv::Mat> windows,
+                          std::span<cv::Mat> restored) const {
   const c10::InferenceMode inference;
   const auto count = static_cast<std::int64_t>(windows.size());
   at::Tensor input = at::empty({count, side, side, 3}, at::TensorOptions().dtype(at::kFloat).pinned_memory(device_.is_cuda()));
@@ -116,17 +120,21 @@ void TorchDevice::forward(const TorchNetwork& network, int scale, int side, std:
 
 Result<std::unique_ptr<Device>> open_device(const DeviceOptions& options) {
   if (options.kind != DeviceKind::kCpu && cuda_is_there()) {
-    return std::unique_ptr<Device>(std::make_unique<TorchDevice>(at::Device(at::kCUDA, 0), "NVIDIA GPU 0 through LibTorch " + libtorch_version(), 16));
+    return std::unique_ptr<Device>(
+        std::make_unique<TorchDevice>(at::Device(at::kCUDA, 0), "NVIDIA GPU 0 through LibTorch " + libtorch_version(), 16));
   }
   if (options.kind == DeviceKind::kCuda) {
-    return make_error(ErrorCode::kDeviceFailed, "device: cuda was asked for, but LibTorch finds no CUDA device (driver or libtorch_cuda missing)");
+    return make_error(ErrorCode::kDeviceFailed,
+                      "device: cuda was asked for, but LibTorch finds no CUDA device (driver or libtorch_cuda missing)");
   }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   at::set_num_threads(threads);
   TensorCache::install();
   return std::unique_ptr<Device>(std::make_unique<TorchDevice>(
-      at::Device(at::kCPU), "CPU, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") + ", LibTorch " + libtorch_version(), 2 * threads));
+      at::Device(at::kCPU),
+      "CPU, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") + ", LibTorch " + libtorch_version(),
+      2 * threads));
 }
 
 std::string libtorch_version() { return TORCH_VERSION; }

@@ -19,11 +19,13 @@ class TorchDevice final : public Device {
   [[nodiscard]] std::string description() const override { return description_; }
   [[nodiscard]] int default_batch() const override { return default_batch_; }
   [[nodiscard]] Result<void> load(const NetworkInfo& network) override;
-  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const NetworkInfo& network, int side, std::span<const cv::Mat> windows) override;
+  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const NetworkInfo& network, int side,
+                                                     std::span<const cv::Mat> windows) override;
 
  private:
   /// One forward pass over `windows`; throws what LibTorch throws. Several CPU threads may be in here at once.
-  void forward(const TorchNetwork& network, int scale, int side, std::span<const cv::Mat> windows, std::span<cv::Mat> restored) const;
+  void forward(const TorchNetwork& network, int scale, int side, std::span<const cv::Mat> windows,
+               std::span<cv::Mat> restored) const;
 
   const at::Device device_;
   const std::string description_;

@@ -7,8 +7,11 @@
 
 namespace retouchd::inference {
 
-Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const Safetensors& weights, const at::Device& device) {
-  const auto bad = [&info](const std::string& reason) { return make_error(ErrorCode::kBadWeights, info.weights.string() + ": " + reason); };
+Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const Safetensors& weights,
+                                                         const at::Device& device) {
+  const auto bad = [&info](const std::string& reason) {
+    return make_error(ErrorCode::kBadWeights, info.weights.string() + ": " + reason);
+  };
   try {
     WeightReader reader(weights, device);
     std::unique_ptr<TorchNetwork> network;

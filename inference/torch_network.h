@@ -20,7 +20,8 @@ class TorchNetwork {
   [[nodiscard]] virtual at::Tensor forward(const at::Tensor& pictures) const = 0;
 };
 
-/// Builds the network that `info.architecture` names from its weights. kBadWeights names the tensor that is missing or has another shape.
+/// Builds the network that `info.architecture` names from its weights. kBadWeights names the tensor that is missing or has
+/// another shape.
 [[nodiscard]] Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const Safetensors& weights,
                                                                        const at::Device& device);
 

@@ -32,7 +32,8 @@ const SafetensorsHeader::Entry& WeightReader::entry(const std::string& name) con
 
 at::Tensor WeightReader::take(const std::string& name, const std::vector<std::int64_t>& shape) {
   const auto& found = entry(name);
-  if (found.shape != shape) throw BadWeights("tensor `" + name + "` has shape " + text_of(found.shape) + ", expected " + text_of(shape));
+  if (found.shape != shape)
+    throw BadWeights("tensor `" + name + "` has shape " + text_of(found.shape) + ", expected " + text_of(shape));
   // from_blob does not copy and does not write; .to() below always copies, so the const_cast is sound.
   auto* bytes = const_cast<std::uint8_t*>(file_.data.data() + found.begin);
   const auto view = at::from_blob(bytes, found.shape, at::TensorOptions().dtype(scalar_type(found.dtype)));
@@ -47,7 +48,8 @@ std::vector<std::int64_t> WeightReader::shape_of(const std::string& name) const 
 int WeightReader::count(const std::string& prefix) const {
   int highest = -1;
   const std::string start = prefix + ".";
-  for (auto it = file_.header.tensors.lower_bound(start); it != file_.header.tensors.end() && it->first.starts_with(start); ++it) {
+  for (auto it = file_.header.tensors.lower_bound(start); it != file_.header.tensors.end() && it->first.starts_with(start);
+       ++it) {
     int index = -1;
     const char* begin = it->first.data() + start.size();
     if (std::from_chars(begin, it->first.data() + it->first.size(), index).ec == std::errc{}) highest = std::max(highest, index);
@@ -57,7 +59,8 @@ int WeightReader::count(const std::string& prefix) const {
 
 void WeightReader::expect_all_taken() const {
   for (const auto& [name, unused] : file_.header.tensors) {
-    if (std::find(taken_.begin(), taken_.end(), name) == taken_.end()) throw BadWeights("tensor `" + name + "` does not belong to this network");
+    if (std::find(taken_.begin(), taken_.end(), name) == taken_.end())
+      throw BadWeights("tensor `" + name + "` does not belong to this network");
   }
 }
 

@@ -77,7 +77,7 @@ class Admission {
   const Spool spool_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Options> options_;  // guarded by mutex_
-  std::int64_t queued_ = 0;  // guarded by mutex_
+  std::int64_t queued_ = 0;                 // guarded by mutex_
   std::optional<std::chrono::steady_clock::time_point> counted_at_;
 };
 

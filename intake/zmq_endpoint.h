@@ -16,8 +16,8 @@ namespace retouchd::intake {
 [[nodiscard]] Result<void> bind_endpoint(zmq::socket_t& socket, const std::string& key, const std::string& endpoint,
                                          std::uint32_t mode);
 
-/// Takes the file of a bound ipc:// endpoint away, which libzmq leaves behind; call it while the socket is still bound. A client then
-/// sees at once that nobody is there.
+/// Takes the file of a bound ipc:// endpoint away, which libzmq leaves behind; call it while the socket is still bound. A client
+/// then sees at once that nobody is there.
 void remove_endpoint(const std::string& endpoint) noexcept;
 
 }  // namespace retouchd::intake

@@ -26,18 +26,18 @@ enum class JobState { kQueued, kRunning, kPublishing, kDone, kFailed, kCancelled
 
 /// What the client asked for. Immutable once accepted.
 struct JobRequest {
-  std::string key;                    ///< idempotency key, unique; intake makes one up when the client gave none
-  std::string origin;                 ///< who asked: "watch:<name>", "zmq", "run"; also the fairness class
-  std::filesystem::path source;       ///< absolute path of the picture to read
-  FileIdentity identity;              ///< of `source` when it was accepted
-  bool spooled = false;               ///< `source` is our own copy in the spool: removed when the job ends
-  std::string name;                   ///< what people call it: a path below the watch root, a file name
-  std::filesystem::path output;       ///< absolute path of the result wanted; suffix is replaced when the format must change
-  std::filesystem::path error_report; ///< where a failure is reported as text; empty: nowhere
-  bool overwrite = false;             ///< may replace a file that retouchd did not write
-  bool preview = true;                ///< write and announce a preview first
-  std::string network;                ///< name in the registry
-  int priority = 0;                   ///< higher goes first
+  std::string key;                     ///< idempotency key, unique; intake makes one up when the client gave none
+  std::string origin;                  ///< who asked: "watch:<name>", "zmq", "run"; also the fairness class
+  std::filesystem::path source;        ///< absolute path of the picture to read
+  FileIdentity identity;               ///< of `source` when it was accepted
+  bool spooled = false;                ///< `source` is our own copy in the spool: removed when the job ends
+  std::string name;                    ///< what people call it: a path below the watch root, a file name
+  std::filesystem::path output;        ///< absolute path of the result wanted; suffix is replaced when the format must change
+  std::filesystem::path error_report;  ///< where a failure is reported as text; empty: nowhere
+  bool overwrite = false;              ///< may replace a file that retouchd did not write
+  bool preview = true;                 ///< write and announce a preview first
+  std::string network;                 ///< name in the registry
+  int priority = 0;                    ///< higher goes first
 };
 
 /// One job as the store knows it.
@@ -46,20 +46,20 @@ struct Job {
   JobRequest request;
   JobState state = JobState::kQueued;
   bool cancel_requested = false;
-  std::int64_t epoch = 0;   ///< raised by every claim, never reset; a late owner cannot overwrite
-  int claims = 0;           ///< how often work began
-  int attempts = 0;         ///< how often it failed for a transient reason
-  int crashes = 0;          ///< how often the process died during it
+  std::int64_t epoch = 0;  ///< raised by every claim, never reset; a late owner cannot overwrite
+  int claims = 0;          ///< how often work began
+  int attempts = 0;        ///< how often it failed for a transient reason
+  int crashes = 0;         ///< how often the process died during it
   UnixMillis accepted_at{};
-  UnixMillis not_before{};  ///< not claimed earlier (back-off)
+  UnixMillis not_before{};                ///< not claimed earlier (back-off)
   std::optional<UnixMillis> started_at;   ///< of the last claim
   std::optional<UnixMillis> finished_at;  ///< of the terminal state
-  std::filesystem::path output;   ///< where the result really is (or will be, in publishing); empty before
-  std::filesystem::path preview;  ///< the preview file, once written
+  std::filesystem::path output;           ///< where the result really is (or will be, in publishing); empty before
+  std::filesystem::path preview;          ///< the preview file, once written
   std::string output_sha256;
   std::uint64_t output_size = 0;
-  std::optional<Error> error;     ///< the last failure, also while a retry is pending
-  std::string details;            ///< JSON object written on completion: size, tiles, seconds per stage
+  std::optional<Error> error;  ///< the last failure, also while a retry is pending
+  std::string details;         ///< JSON object written on completion: size, tiles, seconds per stage
 };
 
 /// The right to work on a job: this process, this epoch.
@@ -71,11 +71,11 @@ struct Claim {
 /// One row of the outbox: a committed transition, or (durable = false) progress that is only announced.
 struct JobEvent {
   JobId job = 0;
-  std::int64_t seq = 0;      ///< 1, 2, 3, ... per job, dense; 0 for progress
-  std::string kind;          ///< "accepted", "started", "preview", "progress", "waiting", "retrying", "handed_back", "done", "failed",
-                             ///< "cancel_requested", "cancelled"
+  std::int64_t seq = 0;  ///< 1, 2, 3, ... per job, dense; 0 for progress
+  std::string kind;  ///< "accepted", "started", "preview", "progress", "waiting", "retrying", "handed_back", "done", "failed",
+                     ///< "cancel_requested", "cancelled"
   UnixMillis at{};
-  std::string body;          ///< JSON object with the event's own fields
+  std::string body;  ///< JSON object with the event's own fields
 };
 
 }  // namespace retouchd::queue

@@ -24,9 +24,7 @@ json parsed(const std::string& text) {
   return value;
 }
 
-json error_fields(const Error& error) {
-  return {{"code", error.name()}, {"message", error.message}, {"remedy", error.remedy()}};
-}
+json error_fields(const Error& error) { return {{"code", error.name()}, {"message", error.message}, {"remedy", error.remedy()}}; }
 
 }  // namespace
 

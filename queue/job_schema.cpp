@@ -140,7 +140,8 @@ Result<void> prepare_schema(Database& database, const std::filesystem::path& fil
     create_tables(database);
   } else if (size < kCheckedAtOpening) {
     const std::string verdict = database.text_of("PRAGMA quick_check(1)");
-    if (verdict != "ok") return refusal(file, "it is damaged (" + verdict + "); restore a backup, or move it away to start empty");
+    if (verdict != "ok")
+      return refusal(file, "it is damaged (" + verdict + "); restore a backup, or move it away to start empty");
   }
   return {};
 }
@@ -155,7 +156,8 @@ Result<std::unique_ptr<Database>> open_job_database(const std::filesystem::path&
     // Made here so that nobody else can read it, not even for a moment; SQLite gives the log the same mode.
     const UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!fd.valid()) {
-      if (errno == ENOSPC || errno == EDQUOT) return error_from_errno(errno, "cannot create the job store " + file.string(), false);
+      if (errno == ENOSPC || errno == EDQUOT)
+        return error_from_errno(errno, "cannot create the job store " + file.string(), false);
       return refusal(file, std::strerror(errno));
     }
   }
@@ -168,8 +170,8 @@ Result<std::unique_ptr<Database>> open_job_database(const std::filesystem::path&
     return database;
   } catch (const SqliteError& failure) {
     if (failure.is_disk_full()) return error_from(failure, file);
-    return refusal(file, std::string(failure.what()) +
-                             (failure.is_lasting() ? "; restore a backup, or move it away to start empty" : ""));
+    return refusal(
+        file, std::string(failure.what()) + (failure.is_lasting() ? "; restore a backup, or move it away to start empty" : ""));
   }
 }
 

@@ -32,14 +32,14 @@ class JobStore {
     std::filesystem::path temporary;  ///< complete, fsynced file on the same file system
     std::string sha256;
     std::uint64_t size = 0;
-    std::string replaces;             ///< sha256 of retouchd's own older file that stands there; empty: nothing, or `overwrite`
+    std::string replaces;  ///< sha256 of retouchd's own older file that stands there; empty: nothing, or `overwrite`
   };
 
   struct Filter {
     std::optional<JobState> state;
-    std::string origin;    ///< empty: all
-    JobId after = 0;       ///< pages: newest first, ids below `after` (0: from the newest)
-    int limit = 100;       ///< at most 1,000
+    std::string origin;  ///< empty: all
+    JobId after = 0;     ///< pages: newest first, ids below `after` (0: from the newest)
+    int limit = 100;     ///< at most 1,000
   };
 
   /// Jobs by state, as the metrics and the status page show them.
@@ -53,21 +53,23 @@ class JobStore {
   /// The same, waiting for the answer.
   [[nodiscard]] Result<Accepted> accept_and_wait(JobRequest request);
 
-  /// Claims up to `count` ready jobs: highest priority, then oldest. Jobs that crashed the process before (suspects) are handed out
-  /// alone: only when `running` (the caller's jobs in flight) is 0, and then exactly one.
+  /// Claims up to `count` ready jobs: highest priority, then oldest. Jobs that crashed the process before (suspects) are handed
+  /// out alone: only when `running` (the caller's jobs in flight) is 0, and then exactly one.
   [[nodiscard]] virtual Result<std::vector<Job>> claim(int count, int running) = 0;
 
   /// The moment the next queued job becomes ready (may be past: now), or nullopt when none is queued, or none could be claimed
   /// before a job in flight ends (suspects run alone). Ask again when a job ends or arrives.
   [[nodiscard]] virtual std::optional<UnixMillis> next_ready() = 0;
 
-  [[nodiscard]] virtual Result<void> record_preview(Claim claim, const std::filesystem::path& preview, const std::string& body) = 0;
+  [[nodiscard]] virtual Result<void> record_preview(Claim claim, const std::filesystem::path& preview,
+                                                    const std::string& body) = 0;
   /// Also kBusy when another job is publishing at the same path at this moment (retry later), kCancelled when cancellation was
   /// requested (call finish_cancelled). May be repeated in `publishing`.
   [[nodiscard]] virtual Result<void> begin_publishing(Claim claim, const Publication& publication) = 0;
   [[nodiscard]] virtual Result<void> complete(Claim claim, const std::string& details) = 0;
   /// Back to the queue, not before `when`; from running or publishing, as are the next three. A job whose cancellation was
-  /// requested becomes cancelled instead of going back. `count_attempt` is false for causes outside the job (disk full, device lost).
+  /// requested becomes cancelled instead of going back. `count_attempt` is false for causes outside the job (disk full, device
+  /// lost).
   [[nodiscard]] virtual Result<void> retry_at(Claim claim, const Error& error, UnixMillis when, bool count_attempt) = 0;
   [[nodiscard]] virtual Result<void> fail(Claim claim, const Error& error) = 0;
   /// Back to the queue as if never claimed (drain).
@@ -75,8 +77,8 @@ class JobStore {
   /// Ends a running job whose cancellation was requested.
   [[nodiscard]] virtual Result<void> finish_cancelled(Claim claim) = 0;
 
-  /// Queued: cancelled at once. Running: a request that the pipeline honours within one batch. Terminal or publishing: unchanged (idempotent).
-  /// Returns the job as it is after the call, or kUnknownJob.
+  /// Queued: cancelled at once. Running: a request that the pipeline honours within one batch. Terminal or publishing: unchanged
+  /// (idempotent). Returns the job as it is after the call, or kUnknownJob.
   [[nodiscard]] virtual Result<Job> cancel(JobId id) = 0;
   /// failed or cancelled -> queued with its counters reset. Any other state: unchanged.
   [[nodiscard]] virtual Result<Job> retry(JobId id) = 0;

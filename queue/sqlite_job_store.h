@@ -12,10 +12,11 @@
 
 namespace retouchd::queue {
 
-/// Who measures the store. Called on the store's thread: be quick, never call back into the store. Empty functions are not called.
+/// Who measures the store. Called on the store's thread: be quick, never call back into the store. Empty functions are not
+/// called.
 struct StoreObserver {
-  std::function<void(std::chrono::duration<double> took)> committed;        ///< one transaction and its fsync
-  std::function<void(const Error& failure, bool is_lasting)> failed;        ///< lasting: nothing can be written any more, leave
+  std::function<void(std::chrono::duration<double> took)> committed;  ///< one transaction and its fsync
+  std::function<void(const Error& failure, bool is_lasting)> failed;  ///< lasting: nothing can be written any more, leave
 };
 
 struct SqliteJobStoreOptions {
@@ -26,13 +27,15 @@ struct SqliteJobStoreOptions {
 };
 
 /// The job store of a single machine: one SQLite file in WAL mode with synchronous=FULL. One thread owns the only connection
-/// that writes and checkpoints and groups what waits into one commit (at most 64 calls, no timer: calls gather while the one before
-/// is being synced); a second connection reads. After a failed fsync or on a damaged file every later call is kStoreFailed: leave.
+/// that writes and checkpoints and groups what waits into one commit (at most 64 calls, no timer: calls gather while the one
+/// before is being synced); a second connection reads. After a failed fsync or on a damaged file every later call is
+/// kStoreFailed: leave.
 ///
-/// Opening recovers what a dead process left: `publishing` jobs are finished or redone by their sha256 (publisher.h), `running` ones go
-/// back to the queue with crashes + 1. The caller must hold the state directory's lock.
+/// Opening recovers what a dead process left: `publishing` jobs are finished or redone by their sha256 (publisher.h), `running`
+/// ones go back to the queue with crashes + 1. The caller must hold the state directory's lock.
 ///
-/// Errors at opening: kStoreFailed with file, reason and remedy (not a database, newer schema, no permission, network file system).
+/// Errors at opening: kStoreFailed with file, reason and remedy (not a database, newer schema, no permission, network file
+/// system).
 [[nodiscard]] Result<std::unique_ptr<JobStore>> open_sqlite_job_store(const SqliteJobStoreOptions& options, const Clock& clock);
 
 }  // namespace retouchd::queue

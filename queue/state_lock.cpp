@@ -26,7 +26,8 @@ std::string holder(int fd) {
 Result<StateLock> StateLock::acquire(const std::filesystem::path& directory) {
   const std::filesystem::path file = directory / "lock";
   UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return make_error(ErrorCode::kStoreFailed, "cannot open the lock " + file.string() + ": " + std::strerror(errno));
+  if (!fd.valid())
+    return make_error(ErrorCode::kStoreFailed, "cannot open the lock " + file.string() + ": " + std::strerror(errno));
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     if (errno == EWOULDBLOCK) {

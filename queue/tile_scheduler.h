@@ -39,11 +39,12 @@ struct Bin {
 /// The unit of work between the stages `tile` and `merge`.
 struct Tile {
   Bin bin;
-  std::uint64_t picture = 0;  ///< ticket of the picture or preview: tiles of one picture share it, later pictures have higher ones
-  bool preview = false;       ///< previews overtake everything
-  int priority = 0;           ///< of the job; higher goes first
-  int index = 0;              ///< within the picture's plan
-  cv::Mat window;             ///< view into the picture (CV_8U or CV_16U, 1 or 3 channels); keeps the pixels alive
+  std::uint64_t picture =
+      0;                 ///< ticket of the picture or preview: tiles of one picture share it, later pictures have higher ones
+  bool preview = false;  ///< previews overtake everything
+  int priority = 0;      ///< of the job; higher goes first
+  int index = 0;         ///< within the picture's plan
+  cv::Mat window;        ///< view into the picture (CV_8U or CV_16U, 1 or 3 channels); keeps the pixels alive
   std::shared_ptr<TileOwner> owner;
 };
 
@@ -62,8 +63,8 @@ struct Batch {
 ///
 /// Order: previews, then priority, then one tile from each picture in turn, so that small pictures finish beside large ones.
 /// The bin with the best first tile goes next; between equals the one whose oldest picture came first, so none starves.
-/// Work-conserving: pop() returns at once when a full batch is there; an underfull one goes out after `max_wait`, spent only when the
-/// asking device has nothing else to do.
+/// Work-conserving: pop() returns at once when a full batch is there; an underfull one goes out after `max_wait`, spent only when
+/// the asking device has nothing else to do.
 ///
 /// Threads: any number of producers and consumers.
 class TileScheduler {
@@ -116,8 +117,8 @@ class TileScheduler {
   std::condition_variable room_;
   std::condition_variable filled_;
   std::map<Bin, RankedLanes> bins_;
-  std::size_t waiting_ = 0;           ///< all tiles
-  std::size_t waiting_full_pass_ = 0; ///< without previews: what the capacity counts
+  std::size_t waiting_ = 0;            ///< all tiles
+  std::size_t waiting_full_pass_ = 0;  ///< without previews: what the capacity counts
   Bytes bytes_;
   bool closed_ = false;
 };

@@ -5,7 +5,9 @@ namespace {
 
 double full_scale(int type) { return CV_MAT_DEPTH(type) == CV_16U ? 65535.0 : 255.0; }
 
-cv::Rect scaled(const cv::Rect& area, int scale) { return {area.x * scale, area.y * scale, area.width * scale, area.height * scale}; }
+cv::Rect scaled(const cv::Rect& area, int scale) {
+  return {area.x * scale, area.y * scale, area.width * scale, area.height * scale};
+}
 
 /// The core grown by its ramps.
 cv::Rect blended_area(const TilePlan& plan, int index) {
@@ -44,7 +46,8 @@ void Canvas::add_weighted(int index, const cv::Mat& core_and_ramps, const cv::Re
   const TileAxis::Window& down = plan_.y.windows[static_cast<std::size_t>(index / columns)];
   const int channels = CV_MAT_CN(type_);
   std::vector<float> column_weights(static_cast<std::size_t>(core_and_ramps.cols));
-  for (int x = 0; x < core_and_ramps.cols; ++x) column_weights[static_cast<std::size_t>(x)] = feather_weight(across, area.x + x / scale_);
+  for (int x = 0; x < core_and_ramps.cols; ++x)
+    column_weights[static_cast<std::size_t>(x)] = feather_weight(across, area.x + x / scale_);
 
   const std::lock_guard lock(sum_mutex_);  // neighbours share their ramps
   for (int y = 0; y < core_and_ramps.rows; ++y) {
@@ -65,7 +68,8 @@ cv::Mat Canvas::take() {
 }
 
 Bytes Canvas::memory_for(cv::Size picture, int type, int scale, bool is_feathered) noexcept {
-  const std::uint64_t samples = static_cast<std::uint64_t>(picture.area()) * static_cast<std::uint64_t>(scale * scale * CV_MAT_CN(type));
+  const std::uint64_t samples =
+      static_cast<std::uint64_t>(picture.area()) * static_cast<std::uint64_t>(scale * scale * CV_MAT_CN(type));
   const std::uint64_t depth = CV_MAT_DEPTH(type) == CV_16U ? 2 : 1;
   return {samples * (is_feathered ? depth + sizeof(float) : depth)};
 }

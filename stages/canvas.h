@@ -10,8 +10,8 @@ namespace retouchd::stages {
 
 /// The picture that restored tiles are put together on.
 ///
-/// Without feather each core is written once, straight into the pixels of the result; with feather the weighted tiles are summed in
-/// fp32 first. Threads: place() from several at once for different tiles; take() by the one that knows that all are placed.
+/// Without feather each core is written once, straight into the pixels of the result; with feather the weighted tiles are summed
+/// in fp32 first. Threads: place() from several at once for different tiles; take() by the one that knows that all are placed.
 class Canvas {
  public:
   /// `type`: CV_8UC1, CV_8UC3, CV_16UC1 or CV_16UC3. The canvas is `scale` times as large as the plan's picture.

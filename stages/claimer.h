@@ -26,7 +26,13 @@ class Claimer {
 
   Claimer(Options options, queue::JobStore& store, RunsInFlight& in_flight, Outcomes& outcomes, queue::TileScheduler& scheduler,
           queue::BoundedQueue<RunPtr>& decode, const Clock& clock)
-      : options_(options), store_(store), in_flight_(in_flight), outcomes_(outcomes), scheduler_(scheduler), decode_(decode), clock_(clock) {}
+      : options_(options),
+        store_(store),
+        in_flight_(in_flight),
+        outcomes_(outcomes),
+        scheduler_(scheduler),
+        decode_(decode),
+        clock_(clock) {}
 
   /// Until stop().
   void run();

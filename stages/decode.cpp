@@ -21,8 +21,8 @@ Result<Probe> probe(const std::filesystem::path& source, const Settings& setting
   auto prefix = read_file_prefix(source, kHeaderPrefix, &identity);
   if (!prefix) return prefix.error();
   if (identity.size > settings.file_size.value) {
-    return make_error(ErrorCode::kPictureTooLarge, source.string() + " has " + to_string(Bytes{identity.size}) + ", the limit (limits.file_size) is " +
-                                                       to_string(settings.file_size));
+    return make_error(ErrorCode::kPictureTooLarge, source.string() + " has " + to_string(Bytes{identity.size}) +
+                                                       ", the limit (limits.file_size) is " + to_string(settings.file_size));
   }
   auto header = image::read_header(*prefix, settings.limits);
   if (!header && header.error().code != ErrorCode::kPictureTooLarge && identity.size > prefix->size()) {
@@ -57,7 +57,8 @@ Result<void> Decode::process(const RunPtr& run) {
   if (!memory_.fits(needed)) {
     return make_error(ErrorCode::kOverMemoryBudget, source.string() + " (" + std::to_string(probed->header.width) + "x" +
                                                         std::to_string(probed->header.height) + ") needs " + to_string(needed) +
-                                                        ", but the memory budget leaves " + to_string(memory_.capacity()) + " for pictures");
+                                                        ", but the memory budget leaves " + to_string(memory_.capacity()) +
+                                                        " for pictures");
   }
   auto reserved = memory_.reserve(needed);
   if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");

@@ -10,8 +10,9 @@ constexpr std::chrono::milliseconds kIdleSlice{250};
 
 }  // namespace
 
-DeviceWorker::DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler, queue::BoundedQueue<RestoredTile>& merge,
-                           PipelineObserver& observer, std::function<StarvedCause()> why_idle)
+DeviceWorker::DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler,
+                           queue::BoundedQueue<RestoredTile>& merge, PipelineObserver& observer,
+                           std::function<StarvedCause()> why_idle)
     : device_(device),
       options_(options),
       scheduler_(scheduler),

@@ -18,13 +18,13 @@ namespace retouchd::stages {
 class DeviceWorker {
  public:
   struct Options {
-    std::size_t batch = 4;                   ///< tiles
-    std::chrono::milliseconds max_wait{5};   ///< for a fuller batch, when nothing else is to be done
+    std::size_t batch = 4;                  ///< tiles
+    std::chrono::milliseconds max_wait{5};  ///< for a fuller batch, when nothing else is to be done
   };
 
   /// `why_idle` says what the device is waiting for at this moment.
-  DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler, queue::BoundedQueue<RestoredTile>& merge,
-               PipelineObserver& observer, std::function<StarvedCause()> why_idle);
+  DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler,
+               queue::BoundedQueue<RestoredTile>& merge, PipelineObserver& observer, std::function<StarvedCause()> why_idle);
 
   /// Until the scheduler is closed and empty.
   void run();

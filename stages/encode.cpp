@@ -17,7 +17,8 @@ using image::FileFormat;
 
 std::optional<FileFormat> format_named_by(const std::filesystem::path& path) {
   std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   constexpr std::array<std::pair<std::string_view, FileFormat>, 8> kSuffixes{{{".jpg", FileFormat::kJpeg},
                                                                               {".jpeg", FileFormat::kJpeg},
                                                                               {".jpe", FileFormat::kJpeg},
@@ -32,9 +33,9 @@ std::optional<FileFormat> format_named_by(const std::filesystem::path& path) {
 }
 
 std::string details_of(const PictureRun& run, std::string_view warning) {
-  nlohmann::json details{{"width", run.picture.width()}, {"height", run.picture.height()}, {"network", run.network.name},
-                         {"route", run.route},           {"tiles", run.tiles},             {"tile_side", run.tile_side},
-                         {"seconds", run.seconds}};
+  nlohmann::json details{
+      {"width", run.picture.width()}, {"height", run.picture.height()}, {"network", run.network.name}, {"route", run.route},
+      {"tiles", run.tiles},           {"tile_side", run.tile_side},     {"seconds", run.seconds}};
   if (!warning.empty()) details["warning"] = warning;
   return details.dump();
 }
@@ -58,7 +59,8 @@ Result<void> Encode::process(const RunPtr& run) {
   const auto start = std::chrono::steady_clock::now();
   image::Picture& picture = run->picture;
   if (!picture.alpha.empty() && picture.alpha.size() != picture.colour.size()) {
-    cv::resize(picture.alpha, picture.alpha, picture.colour.size(), 0, 0, cv::INTER_CUBIC);  // super-resolution restores the colours only
+    cv::resize(picture.alpha, picture.alpha, picture.colour.size(), 0, 0,
+               cv::INTER_CUBIC);  // super-resolution restores the colours only
   }
   FileFormat format = picture.format;
   const std::filesystem::path target = target_for(picture, run->job.request.output, &format);

@@ -22,9 +22,10 @@ class Encode {
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 
-  /// Where the result of `picture` goes when `wanted` was asked for: the suffix says the format; it is replaced by one of a format that can
-  /// hold the picture (JPEG cannot hold alpha or 16 bits), and appended when it names none.
-  [[nodiscard]] static std::filesystem::path target_for(const image::Picture& picture, const std::filesystem::path& wanted, image::FileFormat* format);
+  /// Where the result of `picture` goes when `wanted` was asked for: the suffix says the format; it is replaced by one of a
+  /// format that can hold the picture (JPEG cannot hold alpha or 16 bits), and appended when it names none.
+  [[nodiscard]] static std::filesystem::path target_for(const image::Picture& picture, const std::filesystem::path& wanted,
+                                                        image::FileFormat* format);
 
  private:
   const SettingsCell& settings_;

@@ -17,7 +17,9 @@ Result<std::vector<cv::Mat>> run_on(inference::Device& device, const inference::
 
 Result<std::vector<RestoredTile>> Infer::process(queue::Batch batch) {
   const auto start = std::chrono::steady_clock::now();
-  const auto pass_of = [](const queue::Tile& tile) { return std::static_pointer_cast<TiledPass>(tile.owner); };  // only `tile` and `preview` push
+  const auto pass_of = [](const queue::Tile& tile) {
+    return std::static_pointer_cast<TiledPass>(tile.owner);
+  };  // only `tile` and `preview` push
   const auto& network = pass_of(batch.tiles.front())->network();
 
   auto restored = run_on(device_, network, batch);

@@ -24,8 +24,8 @@ Bytes estimate_memory(const image::PictureHeader& header, Bytes file, const infe
 
   Bytes decode = file + planes + planes;
   if (header.progressive) decode += Bytes{pixels * static_cast<std::uint64_t>(colours) * sizeof(std::int16_t)};
-  const Bytes canvas = Canvas::memory_for(cv::Size(static_cast<int>(header.width), static_cast<int>(header.height)), type, network.scale,
-                                          !network.receptive_field);
+  const Bytes canvas = Canvas::memory_for(cv::Size(static_cast<int>(header.width), static_cast<int>(header.height)), type,
+                                          network.scale, !network.receptive_field);
   const Bytes infer = planes + canvas;
   const Bytes restored{planes.value * scale_area};
   const Bytes encode = restored + restored + Bytes{pixels * scale_area * kEncoderBytesPerPixel};

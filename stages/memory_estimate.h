@@ -6,8 +6,8 @@
 
 namespace retouchd::stages {
 
-/// The most that one picture holds at any moment between decode and encode, its tiles on the device not included (the device's batch is bounded and
-/// measured at start). What counts is the largest of three moments:
+/// The most that one picture holds at any moment between decode and encode, its tiles on the device not included (the device's
+/// batch is bounded and measured at start). What counts is the largest of three moments:
 ///
 ///   decode: file + planes + coefficients of a progressive JPEG + a second copy while it is turned upright
 ///   infer:  planes + canvas

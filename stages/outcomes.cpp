@@ -12,9 +12,14 @@ constexpr std::chrono::seconds kDiskFullPause{15};
 
 }  // namespace
 
-Outcomes::Outcomes(queue::JobStore& store, RunsInFlight& in_flight, PipelineObserver& observer, RetryPolicy policy, const Clock& clock,
-                   std::function<void()> freed)
-    : store_(store), in_flight_(in_flight), observer_(observer), clock_(clock), freed_(std::move(freed)), policy_(std::move(policy)) {}
+Outcomes::Outcomes(queue::JobStore& store, RunsInFlight& in_flight, PipelineObserver& observer, RetryPolicy policy,
+                   const Clock& clock, std::function<void()> freed)
+    : store_(store),
+      in_flight_(in_flight),
+      observer_(observer),
+      clock_(clock),
+      freed_(std::move(freed)),
+      policy_(std::move(policy)) {}
 
 void Outcomes::set_policy(RetryPolicy policy) {
   const std::lock_guard lock(policy_mutex_);

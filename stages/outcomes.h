@@ -13,9 +13,9 @@
 namespace retouchd::stages {
 
 struct RetryPolicy {
-  int attempts = 3;                                 ///< for transient failures
-  std::vector<std::chrono::milliseconds> backoff;   ///< before the second, third, ... attempt; the last one repeats. Not empty
-  bool waits_for_disk = true;                       ///< a full disk makes a job wait instead of fail
+  int attempts = 3;                                ///< for transient failures
+  std::vector<std::chrono::milliseconds> backoff;  ///< before the second, third, ... attempt; the last one repeats. Not empty
+  bool waits_for_disk = true;                      ///< a full disk makes a job wait instead of fail
 };
 
 /// How a run ends: reports it to the job store, once, and takes the run out of flight.

@@ -16,18 +16,18 @@ namespace retouchd::stages {
 
 /// One job on its way through the pipeline, from its claim to its end.
 ///
-/// Owner: the stage that works on it; it moves from queue to queue. Between `tile` and `merge` its tiles hold it too and only read it.
-/// Its memory reservation lives as long as it does.
+/// Owner: the stage that works on it; it moves from queue to queue. Between `tile` and `merge` its tiles hold it too and only
+/// read it. Its memory reservation lives as long as it does.
 struct PictureRun {
   explicit PictureRun(queue::Job claimed) : job(std::move(claimed)) {}
 
   const queue::Job job;
   queue::MemoryLedger::Reservation memory;
-  FileIdentity identity;            ///< of the file that was decoded
-  inference::NetworkInfo network;   ///< decode
-  image::Picture picture;           ///< decode; after merge its planes are the restored ones
-  std::string route;                ///< route: "local"
-  int tiles = 0;                    ///< tile
+  FileIdentity identity;           ///< of the file that was decoded
+  inference::NetworkInfo network;  ///< decode
+  image::Picture picture;          ///< decode; after merge its planes are the restored ones
+  std::string route;               ///< route: "local"
+  int tiles = 0;                   ///< tile
   int tile_side = 0;
   std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
 

@@ -23,8 +23,8 @@ Result<cv::Mat> Preview::restore(const RunPtr& run, const cv::Mat& small) {
   ends.failed = [promise](const Error& error) { promise->set_value(error); };
   promise.reset();  // from here on the tiles own it: when they are dropped unfinished, the promise breaks
   {
-    const auto pass =
-        std::make_shared<TiledPass>(run, small, plan_best_tiles(small.size(), run->network, options_.largest_tile), true, std::move(ends));
+    const auto pass = std::make_shared<TiledPass>(run, small, plan_best_tiles(small.size(), run->network, options_.largest_tile),
+                                                  true, std::move(ends));
     if (!TiledPass::push_tiles(pass, scheduler_)) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   }
   try {

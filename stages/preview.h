@@ -18,16 +18,21 @@ struct PreviewOptions {
   int largest_tile = 512;
 };
 
-/// Picture -> a small restored JPEG, announced before the full pass starts. Its tiles overtake those of full passes; the stage's thread waits
-/// for them. Pictures no larger than a preview get none: their result is as quick.
-/// Threads: process() from several at once for different runs.
+/// Picture -> a small restored JPEG, announced before the full pass starts. Its tiles overtake those of full passes; the stage's
+/// thread waits for them. Pictures no larger than a preview get none: their result is as quick. Threads: process() from several
+/// at once for different runs.
 class Preview {
  public:
   static constexpr std::string_view kName = "preview";
 
-  Preview(const SettingsCell& settings, PreviewOptions options, queue::TileScheduler& scheduler, queue::JobStore& store, PipelineObserver& observer,
-          const Clock& clock)
-      : settings_(settings), options_(std::move(options)), scheduler_(scheduler), store_(store), observer_(observer), clock_(clock) {}
+  Preview(const SettingsCell& settings, PreviewOptions options, queue::TileScheduler& scheduler, queue::JobStore& store,
+          PipelineObserver& observer, const Clock& clock)
+      : settings_(settings),
+        options_(std::move(options)),
+        scheduler_(scheduler),
+        store_(store),
+        observer_(observer),
+        clock_(clock) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 

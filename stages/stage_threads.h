@@ -26,10 +26,11 @@ class StageThreads {
   std::vector<std::jthread> threads_;
 };
 
-/// A stage's whole thread: takes runs from `in`, lets the stage work, hands them to `out` (nullptr: the stage passes them on itself).
-/// Nothing that a stage returns or throws gets past here: the job fails, the thread goes on.
+/// A stage's whole thread: takes runs from `in`, lets the stage work, hands them to `out` (nullptr: the stage passes them on
+/// itself). Nothing that a stage returns or throws gets past here: the job fails, the thread goes on.
 template <class Stage>
-void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueue<RunPtr>* out, Outcomes& outcomes, PipelineObserver& observer) {
+void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueue<RunPtr>* out, Outcomes& outcomes,
+               PipelineObserver& observer) {
   while (std::optional<RunPtr> run = in.pop()) {
     if ((*run)->is_over()) continue;
     const auto start = std::chrono::steady_clock::now();

@@ -12,7 +12,8 @@ Result<void> Tile::process(const RunPtr& run) {
 
   TiledPass::Ends ends;
   ends.complete = [this, run, start = std::chrono::steady_clock::now()](cv::Mat restored) {
-    run->seconds["infer"] = Seconds(std::chrono::steady_clock::now() - start).count();  // from the first tile's wait to the last one's merge
+    run->seconds["infer"] =
+        Seconds(std::chrono::steady_clock::now() - start).count();  // from the first tile's wait to the last one's merge
     run->picture.colour = std::move(restored);
     RunPtr finished = run;
     // Refused only when the pipeline is closed; the job was handed back then.

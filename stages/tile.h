@@ -20,7 +20,8 @@ class Tile {
  public:
   static constexpr std::string_view kName = "tile";
 
-  Tile(int largest, queue::TileScheduler& scheduler, queue::BoundedQueue<RunPtr>& finished, Outcomes& outcomes, ProgressListener progress)
+  Tile(int largest, queue::TileScheduler& scheduler, queue::BoundedQueue<RunPtr>& finished, Outcomes& outcomes,
+       ProgressListener progress)
       : largest_(largest), scheduler_(scheduler), finished_(finished), outcomes_(outcomes), progress_(std::move(progress)) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);

@@ -53,12 +53,12 @@ inline constexpr int kFeatherOverlap = 64;
 /// Cuts a picture into tiles of exactly `side`, which must exceed twice the halo (and kFeatherOverlap).
 [[nodiscard]] TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int side);
 
-/// The side among 128, 192, 256, 384, 512, ... up to `largest` with the least work for this picture; of equals the larger. Few distinct sides, so
-/// that tiles of different pictures fit into one batch.
+/// The side among 128, 192, 256, 384, 512, ... up to `largest` with the least work for this picture; of equals the larger. Few
+/// distinct sides, so that tiles of different pictures fit into one batch.
 [[nodiscard]] TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest);
 
-/// The weight of a tile's core at `position` along an axis: 1 inside, a raised cosine over the ramps, 0 outside. The weights of all windows of an
-/// axis sum to one everywhere.
+/// The weight of a tile's core at `position` along an axis: 1 inside, a raised cosine over the ramps, 0 outside. The weights of
+/// all windows of an axis sum to one everywhere.
 [[nodiscard]] float feather_weight(const TileAxis::Window& window, int position) noexcept;
 
 }  // namespace retouchd::stages

@@ -13,10 +13,11 @@
 
 namespace retouchd::stages {
 
-/// One picture (or its preview) going through the network tile by tile: what it is cut from, what it is put together on, and who is told at the end.
+/// One picture (or its preview) going through the network tile by tile: what it is cut from, what it is put together on, and who
+/// is told at the end.
 ///
-/// Threads: `tile` cuts, `infer` reads, `merge` places, each from its own threads. Exactly one of the two ends is told, once, unless the run
-/// ended elsewhere (cancelled): then none.
+/// Threads: `tile` cuts, `infer` reads, `merge` places, each from its own threads. Exactly one of the two ends is told, once,
+/// unless the run ended elsewhere (cancelled): then none.
 class TiledPass final : public queue::TileOwner {
  public:
   struct Ends {

@@ -32,10 +32,8 @@ TEST(Changes, AreNoneWhenADefaultIsSpelledOut) {
 }
 
 TEST(Changes, ThatNeedARestartAreNamed) {
-  const Config now =
-      of("{state_dir: /s, device: cpu, zmq: {mode: 0600}, http: {listen: '127.0.0.1:1'}, tile: {size: 256}}");
-  EXPECT_THAT(needs_restart(of(""), now),
-              ElementsAre("state_dir", "device", "zmq.mode", "http.listen", "tile.size"));
+  const Config now = of("{state_dir: /s, device: cpu, zmq: {mode: 0600}, http: {listen: '127.0.0.1:1'}, tile: {size: 256}}");
+  EXPECT_THAT(needs_restart(of(""), now), ElementsAre("state_dir", "device", "zmq.mode", "http.listen", "tile.size"));
 }
 
 TEST(Changes, ThatAReloadCanApplyAreNotNamedForARestart) {
@@ -43,8 +41,8 @@ TEST(Changes, ThatAReloadCanApplyAreNotNamedForARestart) {
       of("{network: other, drain_timeout: 5s, limits: {side: 99}, preview: {quality: 70}, output: {metadata: strip},"
          " retry: {backoff: [1s]}, retention: {done: 1d}, log: {level: debug}, watch: [{path: /p, output: /o}]}");
   EXPECT_THAT(needs_restart(of(""), now), IsEmpty());
-  EXPECT_THAT(changed_keys(of(""), now), ElementsAre("network", "drain_timeout", "preview.quality", "output.metadata", "limits.side", "retry.backoff",
-                                                     "retention.done", "log.level", "watch"));
+  EXPECT_THAT(changed_keys(of(""), now), ElementsAre("network", "drain_timeout", "preview.quality", "output.metadata",
+                                                     "limits.side", "retry.backoff", "retention.done", "log.level", "watch"));
 }
 
 TEST(Changes, InAnyPartOfAWatchAreSeen) {

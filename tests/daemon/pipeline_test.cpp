@@ -25,7 +25,8 @@ class MirrorDevice final : public inference::Device {
   [[nodiscard]] std::string description() const override { return "mirror"; }
   [[nodiscard]] int default_batch() const override { return 4; }
   [[nodiscard]] Result<void> load(const inference::NetworkInfo&) override { return {}; }
-  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const inference::NetworkInfo&, int, std::span<const cv::Mat> windows) override {
+  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const inference::NetworkInfo&, int,
+                                                     std::span<const cv::Mat> windows) override {
     std::unique_lock lock(mutex_);
     busy_ = true;
     changed_.notify_all();
@@ -195,7 +196,8 @@ TEST_F(PipelineTest, TilesOfSeveralPicturesShareABatch) {
   device_.hold();
   start();
   std::vector<queue::JobId> jobs;
-  for (int i = 0; i < 6; ++i) jobs.push_back(submit(put("p" + std::to_string(i) + ".png", random_picture(600 + i, 400, CV_8UC3))));
+  for (int i = 0; i < 6; ++i)
+    jobs.push_back(submit(put("p" + std::to_string(i) + ".png", random_picture(600 + i, 400, CV_8UC3))));
   device_.wait_until_busy();
   while (pipeline_->queues().at(4).depth < 8) std::this_thread::yield();  // "infer": tiles of several pictures wait
   device_.release();

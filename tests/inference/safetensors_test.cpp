@@ -27,9 +27,9 @@ class SafetensorsTest : public testing::Test {
 
 TEST_F(SafetensorsTest, ReadsTensorsAndMetadata) {
   const auto file = folder_.write_weights("good.safetensors",
-                                  R"({"__metadata__":{"arch":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-                                  R"("b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})",
-                                  std::string(8, '\1') + "xyz");
+                                          R"({"__metadata__":{"arch":"x"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                                          R"("b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})",
+                                          std::string(8, '\1') + "xyz");
   const auto read = read_safetensors(file);
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->header.metadata.at("arch"), "x");
@@ -49,12 +49,15 @@ TEST_F(SafetensorsTest, RefusesSizesThatDoNotFitTheShape) {
 }
 
 TEST_F(SafetensorsTest, RefusesShapesWhoseProductOverflows) {
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", ""), testing::Not("accepted"));
+  EXPECT_THAT(refusal(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", ""),
+              testing::Not("accepted"));
 }
 
 TEST_F(SafetensorsTest, RefusesOverlappingTensors) {
-  EXPECT_THAT(refusal(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", "123456"),
-              testing::Not("accepted"));
+  EXPECT_THAT(
+      refusal(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})",
+              "123456"),
+      testing::Not("accepted"));
 }
 
 TEST_F(SafetensorsTest, RefusesUnknownTypes) {

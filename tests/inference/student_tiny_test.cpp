@@ -110,7 +110,9 @@ TEST_F(StudentTiny, WeightsOfAnotherShapeAreRefusedByName) {
   const WeightFolder folder;
   NetworkInfo broken = *network_;
   broken.name = "broken";
-  broken.weights = folder.write_weights("broken.safetensors", R"({"__metadata__":{"arch":"student-tiny"},"intro.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234");
+  broken.weights = folder.write_weights(
+      "broken.safetensors",
+      R"({"__metadata__":{"arch":"student-tiny"},"intro.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234");
   const auto loaded = device_->load(broken);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::kBadWeights);

@@ -52,8 +52,9 @@ TEST_P(CanvasRoundTrip, TilesOfAnUnchangedPicturePutItTogetherAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllKinds, CanvasRoundTrip,
-                         testing::Values(Case{CV_8UC3, false, 1}, Case{CV_8UC1, false, 1}, Case{CV_16UC3, false, 1}, Case{CV_16UC1, false, 2},
-                                         Case{CV_8UC3, true, 1}, Case{CV_16UC1, true, 1}, Case{CV_8UC3, true, 2}));
+                         testing::Values(Case{CV_8UC3, false, 1}, Case{CV_8UC1, false, 1}, Case{CV_16UC3, false, 1},
+                                         Case{CV_16UC1, false, 2}, Case{CV_8UC3, true, 1}, Case{CV_16UC1, true, 1},
+                                         Case{CV_8UC3, true, 2}));
 
 TEST(Canvas, ValuesOutsideTheRangeAreClamped) {
   const TilePlan plan = plan_tiles({16, 16}, network_on_paper(0), 128);
@@ -72,7 +73,8 @@ TEST(Canvas, FeatherHidesAStepBetweenTiles) {
   Canvas canvas(plan, CV_8UC1, 1);
   for (int i = 0; i < 2; ++i) canvas.place(i, cv::Mat(plan.at(i).window.size(), CV_32F, cv::Scalar(i == 0 ? 0.4 : 0.6)));
   const cv::Mat result = canvas.take();
-  for (int x = 1; x < result.cols; ++x) EXPECT_LE(std::abs(result.at<std::uint8_t>(0, x) - result.at<std::uint8_t>(0, x - 1)), 3) << x;
+  for (int x = 1; x < result.cols; ++x)
+    EXPECT_LE(std::abs(result.at<std::uint8_t>(0, x) - result.at<std::uint8_t>(0, x - 1)), 3) << x;
   EXPECT_EQ(result.at<std::uint8_t>(0, 0), 102);
   EXPECT_EQ(result.at<std::uint8_t>(0, 319), 153);
 }

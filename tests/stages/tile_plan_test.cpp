@@ -48,7 +48,9 @@ TEST(TilePlan, UsesNoMoreTilesThanTheHaloDemands) {
   for (int length = 129; length <= 2000; ++length) {
     const int padded = (length + 7) / 8 * 8;
     const int own = 128 - 2 * network.halo();
-    EXPECT_EQ(plan_tiles({length, 16}, network, 128).x.windows.size(), static_cast<std::size_t>((padded - 2 * network.halo() + own - 1) / own)) << length;
+    EXPECT_EQ(plan_tiles({length, 16}, network, 128).x.windows.size(),
+              static_cast<std::size_t>((padded - 2 * network.halo() + own - 1) / own))
+        << length;
   }
 }
 
@@ -90,10 +92,12 @@ TEST(TilePlan, FeatherRampsFallSmoothly) {
 TEST(TilePlan, TheBestSideDoesTheLeastWork) {
   const auto network = network_on_paper(39);
   const auto work = [](const TilePlan& plan) { return plan.count() * plan.side * plan.side; };
-  for (const cv::Size size : {cv::Size(90, 60), cv::Size(640, 480), cv::Size(1000, 1000), cv::Size(3296, 2192), cv::Size(100, 3000)}) {
+  for (const cv::Size size :
+       {cv::Size(90, 60), cv::Size(640, 480), cv::Size(1000, 1000), cv::Size(3296, 2192), cv::Size(100, 3000)}) {
     const TilePlan best = plan_best_tiles(size, network, 512);
     EXPECT_LE(best.side, 512);
-    for (const int side : {192, 256, 384, 512}) EXPECT_LE(work(best), work(plan_tiles(size, network, side))) << size.width << "x" << size.height;
+    for (const int side : {192, 256, 384, 512})
+      EXPECT_LE(work(best), work(plan_tiles(size, network, side))) << size.width << "x" << size.height;
   }
 }
 

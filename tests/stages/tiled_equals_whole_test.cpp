@@ -1,4 +1,5 @@
-// The built-in network's receptive field is finite and the halo covers it: cutting a picture into tiles must not change the result.
+// The built-in network's receptive field is finite and the halo covers it: cutting a picture into tiles must not change the
+// result.
 #include <gtest/gtest.h>
 
 #include <opencv2/core.hpp>
