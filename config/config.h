@@ -29,8 +29,8 @@ struct Watch {
 
 struct ZeroMq {
   bool enabled = true;
-  std::string
-      requests;  ///< ROUTER endpoint: ipc:///run/.../requests.sock, or tcp://127.0.0.1:port; default below the runtime directory
+  /// ROUTER: ipc:///run/.../requests.sock, or tcp://127.0.0.1:port; the default is below the runtime directory.
+  std::string requests;
   std::string events;                  ///< PUB endpoint
   std::uint32_t mode = 0660;           ///< permissions of the ipc sockets
   Bytes max_message = mebibytes(128);  ///< larger pictures go by path

@@ -23,18 +23,10 @@ bool is_loopback(const std::string& host) {
   return false;
 }
 
-/// A killed daemon leaves its socket behind, so the file alone says nothing. A socket that we may not use counts: the user should
-/// hear of that.
+/// A socket that we may not use counts: the user should hear of that.
 bool is_served(const std::string& endpoint) {
   const auto path = socket_path(endpoint);
-  sockaddr_un address{};
-  if (!path || path->native().size() > kLongestSocketPath) return false;
-  address.sun_family = AF_UNIX;
-  path->native().copy(address.sun_path, kLongestSocketPath);
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return false;
-  if (::connect(fd.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0) return true;
-  return errno == EACCES || errno == EAGAIN;
+  return path && find_listener(*path) != Listener::kNone;
 }
 
 }  // namespace
@@ -77,6 +69,20 @@ Result<void> check_endpoint(std::string_view endpoint) {
 std::optional<fs::path> socket_path(std::string_view endpoint) {
   if (!endpoint.starts_with("ipc://")) return std::nullopt;
   return fs::path(endpoint.substr(6));
+}
+
+Listener find_listener(const fs::path& socket) {
+  sockaddr_un address{};
+  if (socket.native().size() > kLongestSocketPath) return Listener::kNone;
+  address.sun_family = AF_UNIX;
+  socket.native().copy(address.sun_path, kLongestSocketPath);
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return Listener::kNone;
+  if (::connect(probe.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0) {
+    return Listener::kThere;
+  }
+  if (errno == EACCES) return Listener::kDenied;
+  return errno == EAGAIN || errno == EINPROGRESS ? Listener::kThere : Listener::kNone;
 }
 
 Endpoints default_endpoints(const fs::path& runtime_dir) {

@@ -31,6 +31,15 @@ struct HostPort {
 /// The socket's path of an ipc:// endpoint; nothing for another transport.
 [[nodiscard]] std::optional<std::filesystem::path> socket_path(std::string_view endpoint);
 
+enum class Listener {
+  kNone,    ///< nobody; a file may be there all the same, which a killed daemon left
+  kDenied,  ///< a socket that we may not use
+  kThere,
+};
+
+/// Who listens at a local socket. Tries to connect, does not wait.
+[[nodiscard]] Listener find_listener(const std::filesystem::path& socket);
+
 struct Endpoints {
   std::string requests;
   std::string events;

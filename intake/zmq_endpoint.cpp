@@ -1,34 +1,18 @@
 #include "intake/zmq_endpoint.h"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
-#include "base/file.h"
 #include "config/endpoint.h"
 
 namespace retouchd::intake {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Whether somebody listens there. libzmq would unlink a living socket and take its place without a word.
-bool is_answered(const fs::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = path.string();
-  if (text.size() >= sizeof address.sun_path) return false;
-  text.copy(address.sun_path, text.size());
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.valid()) return false;
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
-  return errno == EAGAIN || errno == EINPROGRESS;
-}
 
 Result<void> make_way(const fs::path& path) {
   const auto refused = [](std::string why) { return make_error(ErrorCode::kBadConfig, std::move(why)); };
@@ -42,7 +26,8 @@ Result<void> make_way(const fs::path& path) {
   if (status.type() == fs::file_type::not_found) return {};
   if (failed) return refused(failed.message());
   if (status.type() != fs::file_type::socket) return refused("a file that is not a socket is in the way");
-  if (is_answered(path)) return refused("another retouchd answers there");
+  // libzmq would unlink a living socket and take its place without a word.
+  if (config::find_listener(path) == config::Listener::kThere) return refused("another retouchd answers there");
   return {};
 }
 

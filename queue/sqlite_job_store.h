@@ -1,23 +1,15 @@
 #pragma once
 
-#include <chrono>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "queue/job_store.h"
+#include "queue/store_observer.h"
 
 namespace retouchd::queue {
-
-/// Who measures the store. Called on the store's thread: be quick, never call back into the store. Empty functions are not
-/// called.
-struct StoreObserver {
-  std::function<void(std::chrono::duration<double> took)> committed;  ///< one transaction and its fsync
-  std::function<void(const Error& failure, bool is_lasting)> failed;  ///< lasting: nothing can be written any more, leave
-};
 
 struct SqliteJobStoreOptions {
   std::filesystem::path file;  ///< created with mode 0600; its folder must exist

@@ -121,13 +121,11 @@ void StoreThread::run_group(std::vector<Call>& calls, std::size_t first, std::si
 std::optional<Error> StoreThread::try_group(std::vector<Call>& calls, std::size_t first, std::size_t count, bool& one_by_one) {
   if (broken_) return broken_;
   std::optional<Error> failure;
+  const auto start = std::chrono::steady_clock::now();
   try {
-    const auto start = std::chrono::steady_clock::now();
     database_->execute("BEGIN IMMEDIATE");
     for (std::size_t i = first; i < first + count; ++i) calls[i].run(*transitions_);
     database_->execute("COMMIT");
-    if (observer_.committed) observer_.committed(std::chrono::steady_clock::now() - start);
-    return std::nullopt;
   } catch (const SqliteError& sqlite) {
     failure = error_from(sqlite, file_);
     one_by_one = count > 1 && !sqlite.is_storage_failure();
@@ -140,7 +138,11 @@ std::optional<Error> StoreThread::try_group(std::vector<Call>& calls, std::size_
     failure = make_error(ErrorCode::kInternal, std::string("the job store: ") + exception.what());
     one_by_one = count > 1;
   }
-  undo();
+  if (failure) {
+    undo();
+  } else if (observer_.committed) {  // outside of the try: whatever it does, the commit stands
+    observer_.committed(std::chrono::steady_clock::now() - start);
+  }
   return failure;
 }
 

@@ -16,7 +16,7 @@
 #include "queue/job_store.h"
 #include "queue/job_transitions.h"
 #include "queue/sqlite_database.h"
-#include "queue/sqlite_job_store.h"
+#include "queue/store_observer.h"
 
 namespace retouchd::queue {
 

@@ -39,8 +39,8 @@ struct Bin {
 /// The unit of work between the stages `tile` and `merge`.
 struct Tile {
   Bin bin;
-  std::uint64_t picture =
-      0;                 ///< ticket of the picture or preview: tiles of one picture share it, later pictures have higher ones
+  /// Ticket of the picture or preview: tiles of one picture share it, later pictures have higher ones.
+  std::uint64_t picture = 0;
   bool preview = false;  ///< previews overtake everything
   int priority = 0;      ///< of the job; higher goes first
   int index = 0;         ///< within the picture's plan

@@ -11,9 +11,8 @@ cv::Rect scaled(const cv::Rect& area, int scale) {
 
 /// The core grown by its ramps.
 cv::Rect blended_area(const TilePlan& plan, int index) {
-  const auto columns = static_cast<int>(plan.x.windows.size());
-  const TileAxis::Window& across = plan.x.windows[static_cast<std::size_t>(index % columns)];
-  const TileAxis::Window& down = plan.y.windows[static_cast<std::size_t>(index / columns)];
+  const TileAxis::Window& across = plan.across(index);
+  const TileAxis::Window& down = plan.down(index);
   return {cv::Point(across.begin - across.ramp_begin, down.begin - down.ramp_begin),
           cv::Point(across.end + across.ramp_end, down.end + down.ramp_end)};
 }
@@ -41,9 +40,8 @@ void Canvas::place(int index, const cv::Mat& restored) {
 }
 
 void Canvas::add_weighted(int index, const cv::Mat& core_and_ramps, const cv::Rect& area) {
-  const auto columns = static_cast<int>(plan_.x.windows.size());
-  const TileAxis::Window& across = plan_.x.windows[static_cast<std::size_t>(index % columns)];
-  const TileAxis::Window& down = plan_.y.windows[static_cast<std::size_t>(index / columns)];
+  const TileAxis::Window& across = plan_.across(index);
+  const TileAxis::Window& down = plan_.down(index);
   const int channels = CV_MAT_CN(type_);
   std::vector<float> column_weights(static_cast<std::size_t>(core_and_ramps.cols));
   for (int x = 0; x < core_and_ramps.cols; ++x)

@@ -44,13 +44,12 @@ void add_ramps(TileAxis& axis, int half_width) {
 }  // namespace
 
 TilePlan::Tile TilePlan::at(int index) const {
-  const auto columns = static_cast<int>(x.windows.size());
-  const TileAxis::Window& across = x.windows[static_cast<std::size_t>(index % columns)];
-  const TileAxis::Window& down = y.windows[static_cast<std::size_t>(index / columns)];
-  const int right = std::min(across.origin + side, x.length);
-  const int bottom = std::min(down.origin + side, y.length);
-  return {{across.origin, down.origin, right - across.origin, bottom - down.origin},
-          {across.begin, down.begin, across.end - across.begin, down.end - down.begin}};
+  const TileAxis::Window& column = across(index);
+  const TileAxis::Window& row = down(index);
+  const int right = std::min(column.origin + side, x.length);
+  const int bottom = std::min(row.origin + side, y.length);
+  return {{column.origin, row.origin, right - column.origin, bottom - row.origin},
+          {column.begin, row.begin, column.end - column.begin, row.end - row.begin}};
 }
 
 TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int side) {

@@ -45,6 +45,13 @@ struct TilePlan {
   [[nodiscard]] cv::Size size() const noexcept { return {x.length, y.length}; }
   /// Row-major: 0 is the top left tile.
   [[nodiscard]] Tile at(int index) const;
+  /// The windows of tile `index` along the two axes.
+  [[nodiscard]] const TileAxis::Window& across(int index) const {
+    return x.windows[static_cast<std::size_t>(index) % x.windows.size()];
+  }
+  [[nodiscard]] const TileAxis::Window& down(int index) const {
+    return y.windows[static_cast<std::size_t>(index) / x.windows.size()];
+  }
 };
 
 /// Overlap of two tiles of a global network, in pixels.

@@ -87,6 +87,7 @@ def test_every_way_in_restores_the_same_picture(photograph, make_daemon, tmp_pat
     for line in answer.stdout.splitlines():
         json.loads(line)
     assert submitted.read_bytes() == result
+    assert not leftovers(tmp_path) and not leftovers(restored)
 
     assert daemon.stop() == 0
     assert not leftovers(tmp_path) and not leftovers(restored)
