@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<int> number(const SafetensorsHeader& header, const std::string& key) {
+std::optional<int> number(const WeightHeader& header, const std::string& key) {
   const auto found = header.metadata.find(key);
   if (found == header.metadata.end()) return std::nullopt;
   int value = 0;
@@ -23,7 +23,7 @@ std::optional<int> number(const SafetensorsHeader& header, const std::string& ke
   return value;
 }
 
-std::string text(const SafetensorsHeader& header, const std::string& key) {
+std::string text(const WeightHeader& header, const std::string& key) {
   const auto found = header.metadata.find(key);
   return found != header.metadata.end() ? found->second : std::string{};
 }

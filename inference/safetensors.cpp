@@ -44,16 +44,16 @@ std::optional<std::uint64_t> bytes_of(const std::vector<std::int64_t>& shape, st
 }
 
 /// Throws std::string with the reason; read_* add the file's name.
-SafetensorsHeader parse_header(std::string_view text, std::uint64_t data_size) {
+WeightHeader parse_header(std::string_view text, std::uint64_t data_size) {
   if (text.empty() || text.front() != '{') throw std::string("the header is not a JSON object");
   const auto json = nlohmann::json::parse(text);
-  SafetensorsHeader header;
+  WeightHeader header;
   for (const auto& [name, value] : json.items()) {
     if (name == "__metadata__") {
       for (const auto& [key, entry] : value.items()) header.metadata[key] = entry.get<std::string>();
       continue;
     }
-    SafetensorsHeader::Entry entry;
+    WeightHeader::Entry entry;
     entry.dtype = value.at("dtype").get<std::string>();
     entry.shape = value.at("shape").get<std::vector<std::int64_t>>();
     const auto offsets = value.at("data_offsets").get<std::vector<std::uint64_t>>();
@@ -89,13 +89,7 @@ Error bad(const std::filesystem::path& file, const std::string& reason) {
 
 }  // namespace
 
-std::uint64_t SafetensorsHeader::elements() const noexcept {
-  std::uint64_t total = 0;
-  for (const auto& [name, entry] : tensors) total += bytes_of(entry.shape, 1).value_or(0);
-  return total;
-}
-
-Result<SafetensorsHeader> read_safetensors_header(const std::filesystem::path& file) {
+Result<WeightHeader> read_safetensors_header(const std::filesystem::path& file) {
   const auto identity = identify_file(file);
   if (!identity) return make_error(ErrorCode::kBadWeights, identity.error().message);
   std::ifstream in(file, std::ios::binary);
@@ -106,9 +100,7 @@ Result<SafetensorsHeader> read_safetensors_header(const std::filesystem::path& f
   std::string text(length, '\0');
   if (!in.read(text.data(), static_cast<std::streamsize>(length))) return bad(file, "cut short in the header");
   try {
-    auto header = parse_header(text, identity->size - kPrefix - length);
-    header.data_offset = kPrefix + length;
-    return header;
+    return parse_header(text, identity->size - kPrefix - length);
   } catch (const std::string& reason) {
     return bad(file, reason);
   } catch (const nlohmann::json::exception& error) {
@@ -116,16 +108,17 @@ Result<SafetensorsHeader> read_safetensors_header(const std::filesystem::path& f
   }
 }
 
-Result<Safetensors> read_safetensors(const std::filesystem::path& file, Bytes limit) {
+Result<WeightFile> read_safetensors(const std::filesystem::path& file, Bytes limit) {
   auto header = read_safetensors_header(file);
   if (!header) return header.error();
   auto content = read_file(file, limit);
   if (!content) return make_error(ErrorCode::kBadWeights, content.error().message);
   std::uint64_t data_size = 0;
   for (const auto& [name, entry] : header->tensors) data_size = std::max(data_size, entry.end);
-  if (content->size() != header->data_offset + data_size) return bad(file, "it changed while it was read");
-  Safetensors result{std::move(*header), {}};
-  content->erase(content->begin(), content->begin() + static_cast<std::ptrdiff_t>(result.header.data_offset));
+  if (content->size() < kPrefix || content->size() != kPrefix + read_length(std::span(*content).first<kPrefix>()) + data_size)
+    return bad(file, "it changed while it was read");
+  WeightFile result{std::move(*header), {}};
+  content->erase(content->begin(), content->end() - static_cast<std::ptrdiff_t>(data_size));
   result.data = std::move(*content);
   return result;
 }

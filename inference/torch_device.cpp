@@ -61,7 +61,7 @@ std::string TorchDevice::name() const { return device_.is_cpu() ? "cpu" : device
 
 Result<void> TorchDevice::load(const NetworkInfo& network) {
   if (networks_.contains(network.name)) return {};
-  auto weights = read_safetensors(network.weights);
+  auto weights = read_weights(network.weights);
   if (!weights) return weights.error();
   const c10::InferenceMode inference;
   auto built = make_torch_network(network, *weights, device_);

@@ -7,7 +7,7 @@
 
 namespace retouchd::inference {
 
-Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const Safetensors& weights,
+Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const WeightFile& weights,
                                                          const at::Device& device) {
   const auto bad = [&info](const std::string& reason) {
     return make_error(ErrorCode::kBadWeights, info.weights.string() + ": " + reason);

@@ -22,7 +22,7 @@ class TorchNetwork {
 
 /// Builds the network that `info.architecture` names from its weights. kBadWeights names the tensor that is missing or has
 /// another shape.
-[[nodiscard]] Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const Safetensors& weights,
+[[nodiscard]] Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const WeightFile& weights,
                                                                        const at::Device& device);
 
 }  // namespace retouchd::inference

@@ -24,7 +24,7 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-const SafetensorsHeader::Entry& WeightReader::entry(const std::string& name) const {
+const WeightHeader::Entry& WeightReader::entry(const std::string& name) const {
   const auto found = file_.header.tensors.find(name);
   if (found == file_.header.tensors.end()) throw BadWeights("tensor `" + name + "` is missing");
   return found->second;

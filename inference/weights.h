@@ -20,7 +20,7 @@ class BadWeights : public std::runtime_error {
 /// Confined to one thread.
 class WeightReader {
  public:
-  WeightReader(const Safetensors& file, const at::Device& device) : file_(file), device_(device) {}
+  WeightReader(const WeightFile& file, const at::Device& device) : file_(file), device_(device) {}
 
   /// Throws BadWeights when `name` is missing or its shape differs.
   [[nodiscard]] at::Tensor take(const std::string& name, const std::vector<std::int64_t>& shape);
@@ -34,9 +34,9 @@ class WeightReader {
   void expect_all_taken() const;
 
  private:
-  [[nodiscard]] const SafetensorsHeader::Entry& entry(const std::string& name) const;
+  [[nodiscard]] const WeightHeader::Entry& entry(const std::string& name) const;
 
-  const Safetensors& file_;
+  const WeightFile& file_;
   const at::Device device_;
   std::vector<std::string> taken_;
 };

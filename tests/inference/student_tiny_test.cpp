@@ -52,7 +52,7 @@ NetworkInfo* StudentTiny::network_ = nullptr;
 Device* StudentTiny::device_ = nullptr;
 
 /// A [1, 3, H, W] fp32 tensor as CV_32FC3.
-cv::Mat picture_of(const Safetensors& file, const std::string& name) {
+cv::Mat picture_of(const WeightFile& file, const std::string& name) {
   const auto& entry = file.header.tensors.at(name);
   const int height = static_cast<int>(entry.shape.at(2));
   const int width = static_cast<int>(entry.shape.at(3));
