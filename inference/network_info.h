@@ -4,18 +4,32 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace retouchd::inference {
+
+/// A second picture that a network needs beside the first one.
+enum class Companion {
+  kNone,
+  kDepth,      ///< CV_16UC1, distance in millimetres, 0 where it is unknown; the network restores the depth
+  kRightView,  ///< the other view of a dual-pixel camera, same type and size as the first
+};
+
+[[nodiscard]] std::string_view name_of(Companion companion) noexcept;  ///< "", "depth", "right"
 
 /// What a network declares about itself; enough to plan tiles without loading it.
 struct NetworkInfo {
   std::string name;          ///< of the weight file without suffix; what jobs ask for
-  std::string architecture;  ///< "student-tiny", "identity"
-  std::string task;          ///< "denoise", ... from the weights' metadata
+  std::string architecture;  ///< "student-tiny", "restormer", "drct", "rgbd-tiny", "torchscript", "aotinductor"
+  std::string variant;       ///< for people: "dim 48, blocks 4 6 6 8 + 4, with bias"; may be empty
+  std::string task;          ///< "denoise", ... from the weights' metadata or manifest
   std::string license;
+  int channels = 3;  ///< of one colour picture: 1 (each channel of a colour picture goes alone) or 3
+  Companion companion = Companion::kNone;
   int scale = 1;                       ///< output pixels per input pixel along a side
   int multiple = 1;                    ///< tile sides and origins are multiples of this
   std::optional<int> receptive_field;  ///< how far (pixels, one side) an input pixel reaches; nullopt: the whole input
+  std::optional<int> local_window;     ///< Restormer: attention in windows of this side instead of over all of the input
   std::uint64_t parameters = 0;
   std::filesystem::path weights;
   std::string sha256;  ///< of the weight file
@@ -26,6 +40,11 @@ struct NetworkInfo {
     if (!receptive_field) return 0;
     return (*receptive_field + multiple - 1) / multiple * multiple;
   }
+  /// Channels of the input tensor: the colour picture's, then the companion's.
+  [[nodiscard]] int input_channels() const noexcept {
+    return channels + (companion == Companion::kDepth ? 1 : companion == Companion::kRightView ? channels : 0);
+  }
+  [[nodiscard]] int output_channels() const noexcept { return companion == Companion::kDepth ? 1 : channels; }
 };
 
 }  // namespace retouchd::inference

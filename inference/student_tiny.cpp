@@ -7,54 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "inference/layers.h"
+
 namespace retouchd::inference {
 namespace {
 
-// Tensors are [N, H, W, C] throughout: a 1x1 convolution is then a plain matrix product, a layer norm runs over the innermost
-// dimension, and the permuted views below are what LibTorch calls channels_last, which its convolutions take without copying.
-at::Tensor to_nchw(const at::Tensor& nhwc) { return nhwc.permute({0, 3, 1, 2}); }
-at::Tensor to_nhwc(const at::Tensor& nchw) { return nchw.permute({0, 2, 3, 1}).contiguous(); }
-
 constexpr double kNormEpsilon = 1e-6;
-
-struct Convolution {
-  at::Tensor weight;  // [out, in/groups, k, k], channels_last
-  at::Tensor bias;
-  int stride = 1;
-  int padding = 0;
-  std::int64_t groups = 1;
-
-  at::Tensor operator()(const at::Tensor& x) const {
-    return to_nhwc(at::conv2d(to_nchw(x), weight, bias, stride, padding, 1, groups));
-  }
-};
-
-Convolution take_convolution(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out,
-                             std::int64_t kernel, int stride, std::int64_t groups = 1) {
-  Convolution layer;
-  layer.weight = weights.take(name + ".weight", {out, in / groups, kernel, kernel}).contiguous(at::MemoryFormat::ChannelsLast);
-  layer.bias = weights.take(name + ".bias", {out});
-  layer.stride = stride;
-  layer.padding = stride == 1 ? static_cast<int>(kernel / 2) : 0;
-  layer.groups = groups;
-  return layer;
-}
-
-/// A 1x1 convolution as a matrix product.
-struct Pointwise {
-  at::Tensor weight;  // [out, in]
-  at::Tensor bias;    // may be undefined
-
-  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
-};
-
-Pointwise take_pointwise(WeightReader& weights, const std::string& name, std::int64_t in, std::int64_t out,
-                         bool with_bias = true) {
-  Pointwise layer;
-  layer.weight = weights.take(name + ".weight", {out, in, 1, 1}).view({out, in});
-  if (with_bias) layer.bias = weights.take(name + ".bias", {out});
-  return layer;
-}
 
 /// First half of the channels times the second half.
 at::Tensor gate(const at::Tensor& x) {
@@ -71,7 +29,7 @@ class Block {
         norm2_weight_(weights.take(name + ".norm2.weight", {channels})),
         norm2_bias_(weights.take(name + ".norm2.bias", {channels})),
         expand1_(take_pointwise(weights, name + ".conv1", channels, 2 * channels)),
-        depthwise_(take_convolution(weights, name + ".conv2", 2 * channels, 2 * channels, 3, 1, 2 * channels)),
+        depthwise_(take_convolution(weights, name + ".conv2", {2 * channels, 2 * channels, 3, 1, 2 * channels})),
         project1_(take_pointwise(weights, name + ".conv3", channels, channels)),
         expand2_(take_pointwise(weights, name + ".conv4", channels, 2 * channels)),
         project2_(take_pointwise(weights, name + ".conv5", channels, channels)) {
@@ -115,19 +73,17 @@ at::Tensor run(const std::vector<Block>& blocks, at::Tensor x) {
   return x;
 }
 
-at::Tensor shuffle(const at::Tensor& x) { return to_nhwc(at::pixel_shuffle(to_nchw(x), 2)); }
-
 class StudentTiny final : public TorchNetwork {
  public:
   explicit StudentTiny(WeightReader& weights) : StudentTiny(weights, width_of(weights)) {}
 
   at::Tensor forward(const at::Tensor& pictures) const override {
-    const at::Tensor first = run(encoder1_, intro_(to_nhwc(at::pixel_unshuffle(to_nchw(pictures), 2))));
+    const at::Tensor first = run(encoder1_, intro_(pixel_unshuffle(pictures, 2)));
     const at::Tensor second = run(encoder2_, down1_(first));
     at::Tensor x = run(middle_, down2_(second));
-    x = run(decoder2_, shuffle(up2_(x)).add_(second));
-    x = run(decoder1_, shuffle(up1_(x)).add_(first));
-    return shuffle(ending_(x)).add_(pictures);
+    x = run(decoder2_, pixel_shuffle(up2_(x), 2).add_(second));
+    x = run(decoder1_, pixel_shuffle(up1_(x), 2).add_(first));
+    return pixel_shuffle(ending_(x), 2).add_(pictures);
   }
 
  private:
@@ -138,17 +94,17 @@ class StudentTiny final : public TorchNetwork {
   }
 
   StudentTiny(WeightReader& weights, std::int64_t width)
-      : intro_(take_convolution(weights, "intro", 12, width, 3, 1)),
+      : intro_(take_convolution(weights, "intro", {12, width})),
         encoder1_(take_blocks(weights, "encoder1", width, -1)),
-        down1_(take_convolution(weights, "down1", width, 2 * width, 2, 2)),
+        down1_(take_convolution(weights, "down1", {width, 2 * width, 2, 2})),
         encoder2_(take_blocks(weights, "encoder2", 2 * width, -1)),
-        down2_(take_convolution(weights, "down2", 2 * width, 4 * width, 2, 2)),
+        down2_(take_convolution(weights, "down2", {2 * width, 4 * width, 2, 2})),
         middle_(take_blocks(weights, "middle", 4 * width, -1)),
         up2_(take_pointwise(weights, "up2", 4 * width, 8 * width, false)),
         decoder2_(take_blocks(weights, "decoder2", 2 * width, static_cast<int>(encoder2_.size()))),
         up1_(take_pointwise(weights, "up1", 2 * width, 4 * width, false)),
         decoder1_(take_blocks(weights, "decoder1", width, static_cast<int>(encoder1_.size()))),
-        ending_(take_convolution(weights, "ending", width, 12, 3, 1)) {}
+        ending_(take_convolution(weights, "ending", {width, 12})) {}
 
   Convolution intro_;
   std::vector<Block> encoder1_;

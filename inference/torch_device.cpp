@@ -64,7 +64,7 @@ Result<void> TorchDevice::load(const NetworkInfo& network) {
   auto weights = read_weights(network.weights);
   if (!weights) return weights.error();
   const c10::InferenceMode inference;
-  auto built = make_torch_network(network, *weights, device_);
+  auto built = make_torch_network(network, *weights, ForwardOptions{device_});
   if (!built) return built.error();
   networks_[network.name] = std::move(*built);
   return {};

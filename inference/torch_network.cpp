@@ -8,12 +8,12 @@
 namespace retouchd::inference {
 
 Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info, const WeightFile& weights,
-                                                         const at::Device& device) {
+                                                         const ForwardOptions& options) {
   const auto bad = [&info](const std::string& reason) {
     return make_error(ErrorCode::kBadWeights, info.weights.string() + ": " + reason);
   };
   try {
-    WeightReader reader(weights, device);
+    WeightReader reader(weights, options.device);
     std::unique_ptr<TorchNetwork> network;
     if (info.architecture == "student-tiny") network = make_student_tiny(reader);
     if (!network) return bad("unknown architecture `" + info.architecture + "`");
