@@ -38,10 +38,32 @@ void add_run(CLI::App& app, Arguments& arguments) {
   command->add_option("-o,--output", arguments.output, "Result file or folder")->required();
 }
 
+/// Commands whose options only `retouchd` knows: everything that follows goes there, --help too.
+void add_passed_on(CLI::App& app, const std::string& name, const std::string& description) {
+  auto* command = app.add_subcommand(name, description);
+  command->set_help_flag();
+  command->fallthrough(false);
+  command->prefix_command();
+}
+
 CLI::App* add_jobs(CLI::App& app, Arguments& arguments, const std::string& name, const std::string& description, bool required) {
   auto* command = app.add_subcommand(name, description);
   command->add_option("ids", arguments.jobs, "Job ids")->required(required)->check(CLI::PositiveNumber);
   return command;
+}
+
+void add_convert(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("convert", "Turn PyTorch weights (.pth) into safetensors");
+  command->add_option("source", arguments.source, "Weight file: .pth, .pt, .ckpt or .safetensors")->required();
+  command->add_option("output", arguments.output, "File to write, *.safetensors")->required()->check([](const std::string& file) {
+    return file.ends_with(".safetensors") ? std::string() : file + " must end in .safetensors";
+  });
+  command->add_option("--dtype", arguments.dtype, "Number type of the new file")
+      ->check(CLI::IsMember({"keep", "f16", "bf16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--task", arguments.task, "What the weights are for, such as denoise or deblur");
+  command->add_option("--license", arguments.license, "Licence of the weights, such as MIT");
+  command->add_flag("--overwrite", arguments.overwrite, "Replace the output if it exists");
 }
 
 void add_commands(CLI::App& app, Arguments& arguments) {
@@ -61,6 +83,9 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("models", "List the networks");
   app.add_subcommand("ping", "Ask whether the daemon is there");
   add_run(app, arguments);
+  add_convert(app, arguments);
+  add_passed_on(app, "plan", "Say how a picture would be restored, and why, without doing it");
+  add_passed_on(app, "validate", "Compare a network's optimised path with the plain one and with golden tensors");
 }
 
 }  // namespace
@@ -95,6 +120,8 @@ std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& wor
     return kExitUsage;
   }
   arguments.command = app.get_subcommands().front()->get_name();
+  if (arguments.command == "plan" || arguments.command == "validate")
+    arguments.passed_on = app.get_subcommands().front()->remaining();
   console.use_json(arguments.json);
   return arguments;
 }

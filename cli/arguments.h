@@ -17,7 +17,12 @@ struct Arguments {
   bool json = false;
   ConnectOptions connect;
   std::vector<std::string> files;
+  std::vector<std::string> passed_on;  ///< plan, validate: what `retouchd` understands
   std::string output;
+  std::string source;          ///< convert: the weight file
+  std::string dtype = "keep";  ///< convert: "keep", "f16", "bf16", "f32"
+  std::string task;
+  std::string license;
   std::string network;
   std::string key;
   bool wait = false;

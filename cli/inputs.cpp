@@ -44,6 +44,7 @@ void add_folder(const fs::path& folder, bool beside, Inputs& inputs) {
     }
     if (!entry->is_regular_file(gone) || !is_picture(entry->path())) continue;
     if (beside && entry->path().stem().string().ends_with("_restored")) continue;
+    if (entry->path().filename().string().ends_with(".depth.png")) continue;  // of a pair, or the result of one
     found.push_back(entry->path());
   }
   if (failed)

@@ -20,9 +20,9 @@ struct Inputs {
   bool has_folder = false;
 };
 
-/// Files as they are; folders with every picture below them (by suffix; hidden ones and, with `beside` (no output folder),
-/// earlier results "*_restored.*" left out), sorted; patterns (* ? [) that name no file themselves as the shell would. Relative
-/// ones belong to `current`.
+/// Files as they are; folders with every picture below them (by suffix; hidden ones, depth pictures "*.depth.png" and, with
+/// `beside` (no output folder), earlier results "*_restored.*" left out), sorted; patterns (* ? [) that name no file themselves
+/// as the shell would. Relative ones belong to `current`.
 [[nodiscard]] Inputs find_inputs(const std::vector<std::string>& arguments, const std::filesystem::path& current, bool beside);
 
 /// Where each result goes, absolute and in the order of `inputs`; all empty (the daemon's default) when `output` is empty.

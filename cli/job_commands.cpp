@@ -56,18 +56,31 @@ int list(const Arguments& arguments, Connection& connection, Console& console) {
   }
 }
 
+/// "26.1 M", "231 k"
+std::string count_text(std::uint64_t count) {
+  const auto number = static_cast<double>(count);
+  return count >= 1'000'000 ? fmt::format("{:.1f} M", number / 1e6) : fmt::format("{:.0f} k", number / 1e3);
+}
+
 int models(Connection& connection, Console& console) {
   auto reply = connection.call(wire::Models{});
   if (!reply) return fail(console, reply.error());
   const std::string chosen = text_in(reply->body, "default");
+  if (!console.json())
+    console.line(fmt::format("{:<24} {:<13} {:<17} {:>9} {:<9} {:<10} {:<12} {}", "NAME", "FAMILY", "TASK", "NUMBERS",
+                             "PRECISION", "STATE", "SHA256", "LICENCE"));
   for (auto model : reply->body.at("models")) {
-    const bool is_default = text_in(model, "name") == chosen;
     if (console.json()) {
-      model["default"] = is_default;
+      model["default"] = text_in(model, "name") == chosen;
       console.object(model);
+    } else if (!model.contains("sha256")) {
+      console.line(fmt::format("{:<24} refused: {}", text_in(model, "name"), text_in(model, "reason")));
     } else {
-      console.line(
-          fmt::format("{:<24}  {:<12}{}", text_in(model, "name"), text_in(model, "task"), is_default ? "  (default)" : ""));
+      console.line(fmt::format("{:<24} {:<13} {:<17} {:>9} {:<9} {:<10} {:<12} {}{}", text_in(model, "name"),
+                               text_in(model, "architecture"), text_in(model, "task"),
+                               count_text(model.value("parameters", std::uint64_t{0})), text_in(model, "precision"),
+                               text_in(model, "state"), text_in(model, "sha256").substr(0, 12), text_in(model, "license"),
+                               text_in(model, "name") == chosen ? "  (default)" : ""));
     }
   }
   return 0;

@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "cli/arguments.h"
+#include "cli/convert_command.h"
 #include "cli/job_commands.h"
 #include "cli/outcome.h"
 #include "cli/run_local.h"
@@ -13,7 +14,9 @@ namespace retouchd::cli {
 namespace {
 
 int dispatch(const Arguments& arguments, Console& console, const config::Environment& environment) {
-  if (arguments.command == "run") return run_local(arguments, console);
+  if (arguments.command == "run" || arguments.command == "plan" || arguments.command == "validate")
+    return run_local(arguments, console);
+  if (arguments.command == "convert") return convert_command(arguments, console);
   if (arguments.command == "submit") return submit_command(arguments, console, environment);
   auto connection = Connection::open(arguments.connect, environment);
   if (!connection) {

@@ -64,7 +64,8 @@ struct Limits {
   double megapixels = 100.0;
   std::uint32_t side = 65'500;
   Bytes file_size = mebibytes(512);
-  int queued_jobs = 1'000'000;  ///< more are answered with busy
+  Bytes weights = gibibytes(4);  ///< larger weight files are refused
+  int queued_jobs = 1'000'000;   ///< more are answered with busy
 };
 
 struct Retry {
@@ -96,7 +97,11 @@ struct Config {
   std::vector<std::filesystem::path> model_dirs;  ///< searched for weights, first match wins
   Bytes memory{0};                                ///< budget of the whole process; 0: half of the machine's memory
   std::string network = "student-tiny";
-  enum class Device { kAuto, kCpu, kCuda } device = Device::kAuto;
+  enum class Device { kAuto, kCpu, kCuda, kMps } device = Device::kAuto;
+  enum class Precision { kAuto, kFp32, kTf32, kFp16, kBf16, kMixed, kInt8 } precision = Precision::kAuto;
+  bool optimize = true;  ///< false: networks run operation by operation, in fp32
+  enum class Mode { kAuto, kTiled, kSinglePass } mode = Mode::kAuto;
+  enum class Attention { kGlobal, kLocal } attention = Attention::kGlobal;  ///< of Restormers without a manifest
   std::chrono::seconds drain_timeout{30};
   std::vector<Watch> watch;
   ZeroMq zmq;

@@ -133,9 +133,37 @@ std::vector<Key<Config>> make_config_keys() {
           "The neural network that restores, unless a watch or a request names another."),
       top(
           "device", kRestart, [](auto& c) -> auto& { return c.device; },
-          choice<Config::Device>(
-              {{"auto", Config::Device::kAuto}, {"cpu", Config::Device::kCpu}, {"cuda", Config::Device::kCuda}}),
-          "Where the network runs; auto takes every GPU there is, else the CPU, and cuda refuses to start without a GPU."),
+          choice<Config::Device>({{"auto", Config::Device::kAuto},
+                                  {"cpu", Config::Device::kCpu},
+                                  {"cuda", Config::Device::kCuda},
+                                  {"mps", Config::Device::kMps}}),
+          "Where the network runs; auto takes a GPU where there is one, else the CPU; cuda and mps refuse to start without "
+          "theirs."),
+      top(
+          "precision", kRestart, [](auto& c) -> auto& { return c.precision; },
+          choice<Config::Precision>({{"auto", Config::Precision::kAuto},
+                                     {"fp32", Config::Precision::kFp32},
+                                     {"tf32", Config::Precision::kTf32},
+                                     {"fp16", Config::Precision::kFp16},
+                                     {"bf16", Config::Precision::kBf16},
+                                     {"mixed", Config::Precision::kMixed},
+                                     {"int8", Config::Precision::kInt8}}),
+          "How networks compute; what device or network cannot do is replaced by the nearest that they can, with a warning. "
+          "Whatever it is must agree with fp32, which is checked when a network is loaded."),
+      top(
+          "optimize", kRestart, [](auto& c) -> auto& { return c.optimize; }, yes_or_no(),
+          "Whether networks take the optimised path; the plain one computes operation by operation as published, in fp32."),
+      top(
+          "mode", kReload, [](auto& c) -> auto& { return c.mode; },
+          choice<Config::Mode>(
+              {{"auto", Config::Mode::kAuto}, {"tiled", Config::Mode::kTiled}, {"single_pass", Config::Mode::kSinglePass}}),
+          "Whether a picture goes through the network in tiles or in one piece; one piece needs much more memory, and what does "
+          "not fit goes in tiles. `retouch plan` shows what auto decides."),
+      top(
+          "attention", kReload, [](auto& c) -> auto& { return c.attention; },
+          choice<Config::Attention>({{"global", Config::Attention::kGlobal}, {"local", Config::Attention::kLocal}}),
+          "Whether Restormer weighs all that it sees, as published, or windows of 384 pixels, as it was trained; a network's "
+          "manifest may say otherwise."),
       top(
           "drain_timeout", kReload, [](auto& c) -> auto& { return c.drain_timeout; }, duration(0s, 1h),
           "How long a stop waits for running jobs; what is unfinished then goes on after the next start. Keep the unit's "
@@ -207,6 +235,9 @@ std::vector<Key<Config>> make_config_keys() {
       top(
           "limits.file_size", kReload, [](auto& c) -> auto& { return c.limits.file_size; }, size(kibibytes(1), gibibytes(16)),
           "Larger picture files are refused."),
+      top(
+          "limits.weights", kReload, [](auto& c) -> auto& { return c.limits.weights; }, size(mebibytes(1), gibibytes(64)),
+          "Larger weight files are refused."),
       top(
           "limits.queued_jobs", kReload, [](auto& c) -> auto& { return c.limits.queued_jobs; }, whole_number(1, 100'000'000),
           "With so many jobs queued, more are answered with busy and files in watched folders wait."),

@@ -7,7 +7,8 @@
 #include <opencv2/core/mat.hpp>
 #include <thread>
 
-#include "daemon/process_memory.h"
+#include "daemon/process_tuning.h"
+#include "stages/planner.h"
 
 namespace retouchd::daemon {
 namespace {
@@ -17,16 +18,6 @@ namespace fs = std::filesystem;
 /// For what the ledger does not see: stacks, SQLite, sockets, requests under way, what the allocator keeps.
 constexpr Bytes kMargin = mebibytes(96);
 
-/// Restores one batch of noise-free gray.
-Result<void> try_out(inference::Device& device, const inference::NetworkInfo& network, int side, int batch) {
-  if (auto loaded = device.load(network); !loaded) return loaded;
-  const cv::Mat gray(side, side, CV_8UC3, cv::Scalar::all(128));
-  const std::vector<cv::Mat> windows(static_cast<std::size_t>(batch), gray);
-  auto restored = device.restore(network, side, windows);
-  if (!restored) return restored.error();
-  return {};
-}
-
 int half_of_cores() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8); }
 
 inference::DeviceKind kind_of(config::Config::Device device) {
@@ -35,14 +26,34 @@ inference::DeviceKind kind_of(config::Config::Device device) {
       return inference::DeviceKind::kCpu;
     case config::Config::Device::kCuda:
       return inference::DeviceKind::kCuda;
+    case config::Config::Device::kMps:
+      return inference::DeviceKind::kMps;
     case config::Config::Device::kAuto:
       break;
   }
   return inference::DeviceKind::kAuto;
 }
 
-int batch_of(const config::Config& config, const inference::Device& device) {
-  return config.tile.batch > 0 ? config.tile.batch : device.default_batch();
+std::optional<inference::Precision> precision_of(config::Config::Precision precision) {
+  using From = config::Config::Precision;
+  using To = inference::Precision;
+  switch (precision) {
+    case From::kFp32:
+      return To::kFp32;
+    case From::kTf32:
+      return To::kTf32;
+    case From::kFp16:
+      return To::kFp16;
+    case From::kBf16:
+      return To::kBf16;
+    case From::kMixed:
+      return To::kMixed;
+    case From::kInt8:
+      return To::kInt8;
+    case From::kAuto:
+      break;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -58,28 +69,50 @@ std::vector<fs::path> model_folders(const config::Config& config) {
   return folders;
 }
 
-Result<Engine> open_engine(const config::Config& config) {
+inference::Registry::Options registry_options(const config::Config& config) {
+  return {model_folders(config), config.attention == config::Config::Attention::kLocal, config.limits.weights};
+}
+
+inference::DeviceOptions device_options(const config::Config& config) {
+  return {kind_of(config.device), config.workers.infer, precision_of(config.precision), config.optimize};
+}
+
+int batch_of(const config::Config& config, const inference::Device& device) {
+  return config.tile.batch > 0 ? config.tile.batch : device.default_batch();
+}
+
+fs::path measurements_file(const config::Config& config) { return config.state_dir / "measurements.json"; }
+
+Bytes unseen_memory() noexcept { return kMargin; }
+
+Result<Engine> open_engine(const config::Config& config, const fs::path& measurements) {
   Engine engine;
-  engine.networks = inference::Registry::scan(model_folders(config));
-  const auto network = engine.networks.find(config.network);
+  engine.networks = std::make_unique<inference::Registry>(registry_options(config));
+  const auto network = engine.networks->find(config.network);
   if (!network) return network.error();
 
-  auto device = inference::open_device({kind_of(config.device), config.workers.infer});
+  auto device = inference::open_device(device_options(config));
   if (!device) return device.error();
   engine.device = *std::move(device);
+  engine.measurements = std::make_unique<inference::Measurements>(measurements);
+  engine.gate = std::make_unique<stages::DeviceGate>(*engine.device, *engine.measurements, config.optimize);
   const int batch = batch_of(config, *engine.device);
   const auto start = std::chrono::steady_clock::now();
-  if (auto tried = try_out(*engine.device, *network, config.tile.size, batch); !tried) return tried.error();
+  const auto cost = engine.gate->prepare(*network);
+  if (!cost) return cost.error();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
+  const int side = stages::largest_side(*network, config.tile.size);
+  const stages::PlanFacts facts{{}, config.tile.size, batch, engine.device->lanes(), {}, *cost};
+  const Bytes for_batch = engine.device->memory() ? Bytes{} : stages::batch_memory(*network, {side, side}, facts);
+  engine.for_batch = for_batch + Bytes{network->parameters * sizeof(float)};
   // Restored tiles wait in front of `merge` as fp32: two batches, and one more just computed.
-  const Bytes tiles{3 * static_cast<std::uint64_t>(batch) * static_cast<std::uint64_t>(config.tile.size) *
-                    static_cast<std::uint64_t>(config.tile.size) * 3 * sizeof(float) *
-                    static_cast<std::uint64_t>(network->scale * network->scale)};
-  const Bytes fixed = peak_resident_memory() + tiles + kMargin;
+  const Bytes tiles{3 * static_cast<std::uint64_t>(batch) * static_cast<std::uint64_t>(side) * static_cast<std::uint64_t>(side) *
+                    3 * sizeof(float) * static_cast<std::uint64_t>(network->scale * network->scale)};
+  const Bytes fixed = resident_memory() + for_batch + tiles + kMargin;
   engine.for_pictures = config.memory - fixed;
-  spdlog::info("{}; network {} ({} parameters), first batch of {} tiles in {:.2f} s", engine.device->description(), network->name,
-               network->parameters, batch, took.count());
+  spdlog::info("{}; network {} ({} parameters), loaded and checked in {:.2f} s", engine.device->description(), network->name,
+               network->parameters, took.count());
   spdlog::info("memory: {} of {} are for pictures in flight", to_string(engine.for_pictures), to_string(config.memory));
   if (engine.for_pictures < mebibytes(64)) {
     return make_error(ErrorCode::kBadConfig, "memory: " + to_string(config.memory) + " leaves " + to_string(engine.for_pictures) +
@@ -91,6 +124,9 @@ Result<Engine> open_engine(const config::Config& config) {
 
 stages::Settings settings_of(const config::Config& config) {
   stages::Settings settings;
+  settings.mode = config.mode == config::Config::Mode::kTiled        ? stages::Settings::Mode::kTiled
+                  : config.mode == config::Config::Mode::kSinglePass ? stages::Settings::Mode::kSinglePass
+                                                                     : stages::Settings::Mode::kAuto;
   settings.limits.megapixels = config.limits.megapixels;
   settings.limits.side = config.limits.side;
   settings.file_size = config.limits.file_size;
@@ -113,6 +149,7 @@ PipelineOptions pipeline_options(const config::Config& config, const Engine& eng
   options.retry = retry_of(config);
   options.previews = config.state_dir / "previews";
   options.memory = engine.for_pictures;
+  options.for_batch = engine.for_batch;
   options.largest_tile = config.tile.size;
   options.batch = batch_of(config, *engine.device);
   options.max_wait = config.tile.max_wait;

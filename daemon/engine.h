@@ -8,27 +8,41 @@
 #include "config/config.h"
 #include "daemon/pipeline.h"
 #include "inference/device.h"
+#include "inference/measurements.h"
 #include "inference/registry.h"
+#include "stages/device_gate.h"
 
 namespace retouchd::daemon {
 
 /// The networks and the device, loaded and tried out, and what they leave of the memory budget.
 struct Engine {
-  inference::Registry networks;
+  std::unique_ptr<inference::Registry> networks;
   std::unique_ptr<inference::Device> device;
+  std::unique_ptr<inference::Measurements> measurements;
+  std::unique_ptr<stages::DeviceGate> gate;
   Bytes for_pictures;  ///< of config.memory, after LibTorch, weights, and a full batch of the largest tiles
+  Bytes for_batch;     ///< the weights and that batch
 };
 
-/// Opens the device, loads the default network and runs one full batch, so that a device that cannot do its work fails here and
+/// Opens the device, loads the default network, checks and measures it, so that a device that cannot do its work fails here and
 /// the first picture waits for nothing. Call it before threads that use memory start: it measures the process. kUnknownNetwork,
 /// kBadWeights, kDeviceFailed, or kBadConfig when `memory` leaves nothing for pictures.
-[[nodiscard]] Result<Engine> open_engine(const config::Config& config);
+[[nodiscard]] Result<Engine> open_engine(const config::Config& config, const std::filesystem::path& measurements);
+
+/// Where this machine's measurements of networks are kept.
+[[nodiscard]] std::filesystem::path measurements_file(const config::Config& config);
+
+/// What the process needs that no account sees: stacks, SQLite, sockets, requests under way, what the allocator keeps.
+[[nodiscard]] Bytes unseen_memory() noexcept;
 
 /// Where weights are looked for: the configured folders, then those that came with this program (installed, or in its source
 /// tree).
 [[nodiscard]] std::vector<std::filesystem::path> model_folders(const config::Config& config);
 
-/// What the configuration says about the pipeline.
+/// What the configuration says about networks, device and pipeline.
+[[nodiscard]] inference::Registry::Options registry_options(const config::Config& config);
+[[nodiscard]] inference::DeviceOptions device_options(const config::Config& config);
+[[nodiscard]] int batch_of(const config::Config& config, const inference::Device& device);
 [[nodiscard]] stages::Settings settings_of(const config::Config& config);
 [[nodiscard]] stages::RetryPolicy retry_of(const config::Config& config);
 [[nodiscard]] PipelineOptions pipeline_options(const config::Config& config, const Engine& engine);

@@ -6,22 +6,30 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "config/override.h"
+#include "config/quantity.h"
 #include "config/reader.h"
 #include "daemon/logging.h"
-#include "daemon/process_memory.h"
+#include "daemon/plan_tool.h"
+#include "daemon/process_tuning.h"
 #include "daemon/run_once.h"
 #include "daemon/service.h"
 #include "daemon/side_by_side.h"
+#include "daemon/validate_tool.h"
 #include "inference/device.h"
 
 namespace {
 
 using retouchd::Error;
+namespace config = retouchd::config;
+namespace daemon = retouchd::daemon;
 
 struct Arguments {
   std::optional<std::filesystem::path> config;
+  std::vector<std::pair<std::string, std::string>> overrides;  ///< key and value
   bool check_config = false;
   bool json = false;
   bool overwrite = false;
@@ -29,6 +37,11 @@ struct Arguments {
   std::vector<std::filesystem::path> side_by_side;
   std::string output;
   std::string network;
+  CLI::App* plan = nullptr;
+  std::string picture;
+  std::optional<std::string> memory;
+  CLI::App* validate = nullptr;
+  daemon::ValidateOptions validation;
 };
 
 int refuse(const Error& error) {
@@ -36,45 +49,105 @@ int refuse(const Error& error) {
   return retouchd::traits_of(error.code).exit_code;
 }
 
-int serve(retouchd::config::Config config, const Arguments& arguments, const retouchd::config::Environment& environment) {
-  retouchd::daemon::Service service(std::move(config), arguments.config, environment);
+int serve(config::Config settings, const Arguments& arguments, const config::Environment& environment) {
+  if (!arguments.overrides.empty())
+    return refuse(retouchd::make_error(retouchd::ErrorCode::kBadConfig, "the daemon takes its settings from the file alone"));
+  daemon::Service service(std::move(settings), arguments.config, environment);
   if (const auto started = service.start(); !started) return refuse(started.error());
   return service.run();
 }
 
-int run(const Arguments& arguments) {
-  const auto environment = retouchd::config::Environment::of_process();
-  auto config = retouchd::config::load_config(arguments.config, environment);
-  if (!config) return refuse(config.error());
-  if (arguments.check_config) {
-    fmt::print("{} is valid\n", config->file.empty() ? "the built-in configuration" : config->file.string());
-    return 0;
+int plan(const config::Config& settings, const Arguments& arguments) {
+  daemon::PlanOptions options{arguments.picture, arguments.network, {}, arguments.json};
+  if (arguments.memory) {
+    options.memory = config::parse_size(*arguments.memory);
+    if (!options.memory)
+      return refuse(retouchd::make_error(retouchd::ErrorCode::kInvalidRequest,
+                                         "--memory is a size such as 128GiB, not `" + *arguments.memory + "`"));
   }
-  retouchd::daemon::apply_log_level(config->log);
-  if (!arguments.side_by_side.empty()) {
-    const auto written = retouchd::daemon::write_side_by_side(*config, arguments.side_by_side[0], arguments.side_by_side[1],
-                                                              std::filesystem::absolute(arguments.output));
-    return written ? 0 : refuse(written.error());
-  }
-  if (!arguments.run.empty()) {
-    spdlog::set_level(spdlog::level::warn);  // the terminal belongs to the results
-    return retouchd::daemon::run_once(*std::move(config),
-                                      {arguments.run, arguments.output, arguments.network, arguments.overwrite, arguments.json});
-  }
-  return serve(*std::move(config), arguments, environment);
+  return daemon::plan_tool(settings, options);
 }
 
-}  // namespace
+int run(const Arguments& arguments) {
+  const auto environment = config::Environment::of_process();
+  auto settings = config::load_config(arguments.config, environment);
+  if (!settings) return refuse(settings.error());
+  for (const auto& [key, value] : arguments.overrides) {
+    if (const auto set = config::override_key(*settings, key, value, environment); !set) return refuse(set.error());
+  }
+  if (arguments.check_config) {
+    fmt::print("{} is valid\n", settings->file.empty() ? "the built-in configuration" : settings->file.string());
+    return 0;
+  }
+  daemon::apply_log_level(settings->log);
+  if (!arguments.side_by_side.empty()) {
+    const auto written = daemon::write_side_by_side(*settings, arguments.side_by_side[0], arguments.side_by_side[1],
+                                                    std::filesystem::absolute(arguments.output));
+    return written ? 0 : refuse(written.error());
+  }
+  const bool is_tool = arguments.plan->parsed() || arguments.validate->parsed() || !arguments.run.empty();
+  if (is_tool) spdlog::set_level(spdlog::level::warn);  // the terminal belongs to the results
+  if (arguments.plan->parsed()) return plan(*settings, arguments);
+  if (arguments.validate->parsed()) {
+    daemon::ValidateOptions options = arguments.validation;
+    options.network = arguments.network;
+    options.json = arguments.json;
+    return daemon::validate_tool(*settings, options);
+  }
+  if (!arguments.run.empty()) {
+    return daemon::run_once(*std::move(settings),
+                            {arguments.run, arguments.output, arguments.network, arguments.overwrite, arguments.json});
+  }
+  return serve(*std::move(settings), arguments, environment);
+}
 
-int main(int argc, char** argv) {
-  retouchd::daemon::return_large_blocks_early();
-  retouchd::daemon::set_up_logging();
-  Arguments arguments;
-  CLI::App app{
-      "Restores photographs in the background. Without --run or --side-by-side it serves until SIGTERM or SIGINT; SIGHUP "
-      "reloads."};
-  app.set_version_flag("--version",
-                       fmt::format("retouchd {} (LibTorch {})", RETOUCHD_VERSION, retouchd::inference::libtorch_version()));
+/// Options that stand for keys of the configuration.
+void add_overrides(CLI::App& app, Arguments& arguments) {
+  const auto add = [&](const std::string& option, const std::string& key, const std::string& description) {
+    app.add_option_function<std::string>(
+        option, [&arguments, key](const std::string& value) { arguments.overrides.emplace_back(key, value); }, description);
+  };
+  add("--device", "device", "auto, cpu, cuda or mps");
+  add("--precision", "precision", "auto, fp32, tf32, fp16, bf16, mixed or int8");
+  add("--mode", "mode", "auto, tiled or single_pass");
+  add("--attention", "attention", "global or local, for Restormers");
+  app.add_flag_callback(
+      "--no-optimize", [&arguments] { arguments.overrides.emplace_back("optimize", "false"); },
+      "Operation by operation as published, in fp32");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [&arguments](const std::vector<std::string>& settings) {
+           for (const std::string& setting : settings) {
+             const auto equals = setting.find('=');
+             if (equals == std::string::npos) throw CLI::ValidationError("--set", "KEY=VALUE is wanted, not `" + setting + "`");
+             arguments.overrides.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
+           }
+         },
+         "Any key of the configuration, such as tile.size=256")
+      ->type_name("KEY=VALUE");
+}
+
+void add_tools(CLI::App& app, Arguments& arguments) {
+  arguments.plan = app.add_subcommand("plan", "Say how a picture would be restored, and why, without doing it");
+  arguments.plan->add_option("picture", arguments.picture, "A file, or a size such as 3296x2192")->required();
+  arguments.plan->add_option("--network", arguments.network, "Network to plan for");
+  arguments.plan->add_option("--memory", arguments.memory, "As if the memory budget were this")->type_name("SIZE");
+  arguments.validate =
+      app.add_subcommand("validate", "Compare a network's optimised path with the plain one and with golden tensors");
+  auto* weights = arguments.validate->add_option("--weights", arguments.validation.weights, "Weight file")->type_name("FILE");
+  arguments.validate->add_option("--network", arguments.network, "A network of the model folders instead")->excludes(weights);
+  arguments.validate
+      ->add_option("--golden", arguments.validation.golden,
+                   "safetensors with `input` [N,C,H,W], `depth` where the network takes it, and `output`")
+      ->type_name("FILE");
+  for (CLI::App* tool : {arguments.plan, arguments.validate}) {
+    tool->add_flag("--json", arguments.json, "One JSON object instead of text");
+    tool->add_option("--config", arguments.config, "Configuration file");
+    add_overrides(*tool, arguments);
+  }
+}
+
+void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--config", arguments.config,
                  "Configuration file (default: the user's, then /etc/retouchd/config.yaml, then built in)");
   auto* check = app.add_flag("--check-config", arguments.check_config, "Check the configuration and exit");
@@ -90,6 +163,25 @@ int main(int argc, char** argv) {
   app.add_option("--network", arguments.network, "With --run: the network to use")->needs(files);
   app.add_flag("--overwrite", arguments.overwrite, "With --run: replace existing results")->needs(files);
   app.add_flag("--json", arguments.json, "With --run: one JSON object per picture")->needs(files);
+  add_overrides(app, arguments);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  daemon::wait_without_spinning(argv);
+  daemon::return_large_blocks_early();
+  daemon::set_up_logging();
+  Arguments arguments;
+  CLI::App app{
+      "Restores photographs in the background. Without a command, --run or --side-by-side it serves until SIGTERM or SIGINT; "
+      "SIGHUP reloads.",
+      "retouchd"};
+  app.set_version_flag("--version",
+                       fmt::format("retouchd {} (LibTorch {})", RETOUCHD_VERSION, retouchd::inference::libtorch_version()));
+  add_options(app, arguments);
+  add_tools(app, arguments);
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "daemon/status_source.h"
-#include "inference/device.h"
 #include "inference/registry.h"
 #include "queue/bounded_queue.h"
 #include "queue/job_store.h"
@@ -16,6 +15,7 @@
 #include "queue/tile_scheduler.h"
 #include "stages/claimer.h"
 #include "stages/decode.h"
+#include "stages/device_gate.h"
 #include "stages/device_worker.h"
 #include "stages/encode.h"
 #include "stages/merge.h"
@@ -35,6 +35,7 @@ struct PipelineOptions {
   stages::RetryPolicy retry;
   std::filesystem::path previews;  ///< folder
   Bytes memory;                    ///< for pictures in flight
+  Bytes for_batch;                 ///< beside that: for the weights of the default network and a batch of its tiles
   int largest_tile = 512;
   int batch = 0;  ///< tiles; 0: the device's own choice
   std::chrono::milliseconds max_wait{5};
@@ -47,11 +48,11 @@ struct PipelineOptions {
 /// Threads: start(), drain() and the destructor by the owner; everything else by any.
 class Pipeline {
  public:
-  /// What the pipeline works with; all of it must outlive it. The device is used by the pipeline alone from start() on.
+  /// What the pipeline works with; all of it must outlive it. The device is used through its gate alone.
   struct Surroundings {
     queue::JobStore& store;
     const inference::Registry& networks;
-    inference::Device& device;
+    stages::DeviceGate& device;
     stages::PipelineObserver& observer;
     const Clock& clock;
     stages::ProgressListener progress;

@@ -111,6 +111,7 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   const TemporaryFolder scratch;
   if (scratch.path().empty())
     return refuse(make_error(ErrorCode::kIoError, "no temporary folder can be made in " + fs::temp_directory_path().string()));
+  const fs::path measurements = measurements_file(config);  // what this user's daemon knows already, if there is one
   config.state_dir = scratch.path();
   config.preview.enabled = false;  // nobody would see them
   config.retry.attempts = 1;
@@ -120,7 +121,7 @@ int run_once(config::Config config, const RunOnceOptions& options) {
                              "several pictures need a folder as output, and " + options.output + " is none (end it in '/')"));
   }
 
-  auto engine = open_engine(config);
+  auto engine = open_engine(config, measurements);
   if (!engine) return refuse(engine.error());
   queue::SqliteJobStoreOptions store_options;
   store_options.file = config.state_dir / "jobs.sqlite";
@@ -134,7 +135,7 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   PipelineOptions pipeline_settings = pipeline_options(config, *engine);
   pipeline_settings.retry.waits_for_disk = false;
   Pipeline pipeline(pipeline_settings,
-                    {store, engine->networks, *engine->device, unobserved, system_clock(), [](queue::JobId, int, int) {}});
+                    {store, *engine->networks, *engine->gate, unobserved, system_clock(), [](queue::JobId, int, int) {}});
   store.set_listener([&](const std::vector<queue::JobEvent>& events) {
     pipeline.on_events(events);
     endings.on_events(events);

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -15,30 +16,60 @@
 #include "daemon/monitor_routes.h"
 #include "intake/wire/request.h"
 #include "queue/sqlite_job_store.h"
+#include "stages/companion.h"
 
 namespace retouchd::daemon {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPause{60};
 
-nlohmann::json describe(const inference::Registry& networks, const std::string& chosen) {
+/// Every weight file of the model folders (docs/protocol.md, "models").
+nlohmann::json describe(const Engine& engine, const std::string& chosen) {
+  const auto contents = engine.networks->contents();
+  const auto states = engine.gate->states();
   nlohmann::json all = nlohmann::json::array();
-  for (const inference::NetworkInfo& network : networks.networks()) {
+  for (const inference::NetworkInfo& network : contents->networks) {
+    const auto state = states.find(network.id());
+    const bool is_loaded = state != states.end();
     all.push_back({{"name", network.name},
                    {"default", network.name == chosen},
                    {"architecture", network.architecture},
+                   {"variant", network.variant},
                    {"task", network.task},
                    {"license", network.license},
                    {"scale", network.scale},
+                   {"companion", inference::name_of(network.companion)},
                    {"parameters", network.parameters},
+                   {"size", network.file_size.value},
+                   {"precision", inference::name_of(engine.device->precision_for(network).precision)},
+                   {"state", !is_loaded              ? "not_loaded"
+                             : state->second.empty() ? "valid"
+                                                     : "refused"},
+                   {"reason", is_loaded ? state->second : ""},
                    {"file", network.weights.string()},
                    {"sha256", network.sha256}});
+  }
+  for (const auto& refused : contents->refused) {
+    all.push_back({{"name", refused.file.stem().string()},
+                   {"default", false},
+                   {"state", "refused"},
+                   {"reason", refused.reason},
+                   {"file", refused.file.string()}});
   }
   return all;
 }
 
 intake::WatchSet::Options watch_options(const config::Config& config) {
   return {config.network, config.preview.enabled, {config.state_dir}};
+}
+
+/// What intake cannot know by itself: which networks restore pairs.
+std::filesystem::path companion_of(const inference::Registry& networks, const std::string& network,
+                                   const std::filesystem::path& picture) {
+  const auto contents = networks.contents();
+  const auto found = std::find_if(contents->networks.begin(), contents->networks.end(),
+                                  [&](const inference::NetworkInfo& known) { return known.name == network; });
+  return found == contents->networks.end() ? std::filesystem::path() : stages::companion_path(picture, found->companion);
 }
 
 }  // namespace
@@ -104,7 +135,7 @@ Result<void> Service::open_folders() {
 
 Result<void> Service::start() {
   if (auto opened = open_folders(); !opened) return opened;
-  auto engine = open_engine(config_);
+  auto engine = open_engine(config_, measurements_file(config_));
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
 
@@ -135,9 +166,12 @@ Result<void> Service::start() {
 
   pipeline_ = std::make_unique<Pipeline>(
       pipeline_options(config_, engine_),
-      Pipeline::Surroundings{*store_, engine_.networks, *engine_.device, *reporter_, clock_,
+      Pipeline::Surroundings{*store_, *engine_.networks, *engine_.gate, *reporter_, clock_,
                              [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }});
-  watches_ = std::make_unique<intake::WatchSet>(*store_, clock_);
+  watches_ = std::make_unique<intake::WatchSet>(*store_, clock_,
+                                                [this](const std::string& network, const std::filesystem::path& picture) {
+                                                  return companion_of(*engine_.networks, network, picture);
+                                                });
   store_->set_listener([this](const std::vector<queue::JobEvent>& events) { on_events(events); });
 
   if (auto started = start_intake(); !started) return started;
@@ -151,7 +185,7 @@ Result<void> Service::start_intake() {
   intake::Admission::Hooks hooks;
   hooks.networks = [this] {
     std::vector<std::string> names;
-    for (const auto& network : engine_.networks.networks()) names.push_back(network.name);
+    for (const auto& network : engine_.networks->contents()->networks) names.push_back(network.name);
     return names;
   };
   hooks.draining = [this] { return draining_.load(); };
@@ -185,7 +219,7 @@ Result<void> Service::start_http() {
 
 intake::ZmqHooks Service::zmq_hooks() {
   intake::ZmqHooks hooks;
-  hooks.models = [this] { return describe(engine_.networks, admission_->default_network()); };
+  hooks.models = [this] { return describe(engine_, admission_->default_network()); };
   hooks.health = [this] {
     return nlohmann::json{{"ready", ready_.load() && !draining_.load()},
                           {"draining", draining_.load()},
@@ -263,7 +297,9 @@ void Service::reload() {
   notifier_->reloading();
   auto fresh = config::load_config(config_file_, environment_);
   if (fresh) {
-    if (const auto network = engine_.networks.find(fresh->network); !network) fresh = network.error();
+    // New and replaced weights, too: pictures that have begun end with the version that they began with.
+    engine_.networks->rescan(registry_options(*fresh));
+    if (const auto network = engine_.networks->find(fresh->network); !network) fresh = network.error();
   }
   metrics_->config_reloaded(fresh.ok());
   if (!fresh) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/units.h"
+
 namespace retouchd::inference {
 
 /// A second picture that a network needs beside the first one.
@@ -30,9 +32,14 @@ struct NetworkInfo {
   int multiple = 1;                    ///< tile sides and origins are multiples of this
   std::optional<int> receptive_field;  ///< how far (pixels, one side) an input pixel reaches; nullopt: the whole input
   std::optional<int> local_window;     ///< Restormer: attention in windows of this side instead of over all of the input
-  std::uint64_t parameters = 0;
+  double range = 1.0;                  ///< packages: what white is in their tensors (1 or 255)
+  std::uint64_t parameters = 0;        ///< 0: not known (packages)
   std::filesystem::path weights;
+  Bytes file_size;
   std::string sha256;  ///< of the weight file
+
+  /// Tells one version of a network from another of the same name: pictures that have begun with one end with it.
+  [[nodiscard]] std::string id() const { return name + "@" + sha256 + (local_window ? "@local" : ""); }
 
   /// Context around a tile that makes its inner part equal the whole picture's, rounded up to the multiple.
   /// 0 for global networks: no halo can do that, tiles are blended instead.

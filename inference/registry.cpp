@@ -3,88 +3,111 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
+#include <array>
 #include <system_error>
-
-#include "base/file.h"
-#include "inference/safetensors.h"
 
 namespace retouchd::inference {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::optional<int> number(const WeightHeader& header, const std::string& key) {
-  const auto found = header.metadata.find(key);
-  if (found == header.metadata.end()) return std::nullopt;
-  int value = 0;
-  const auto* end = found->second.data() + found->second.size();
-  if (std::from_chars(found->second.data(), end, value).ptr != end || value < 0) return std::nullopt;
-  return value;
+constexpr std::array<std::string_view, 4> kSuffixes{".safetensors", ".pth", ".pt", ".pt2"};  // the first one wins a name
+
+std::ptrdiff_t rank_of(const fs::path& file) {
+  return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension().string()) - kSuffixes.begin();
 }
 
-std::string text(const WeightHeader& header, const std::string& key) {
-  const auto found = header.metadata.find(key);
-  return found != header.metadata.end() ? found->second : std::string{};
-}
-
-/// nullopt for files that hold something else than one of our networks.
-std::optional<NetworkInfo> describe(const fs::path& file) {
-  const auto header = read_safetensors_header(file);
-  if (!header) {
-    spdlog::warn("{}", header.error().message);
-    return std::nullopt;
+/// By name, so that the best format of a name comes first.
+std::vector<fs::path> weight_files_in(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const bool is_weights = rank_of(entry.path()) < std::ssize(kSuffixes);
+    if (is_weights && entry.path().stem().extension() != ".golden") files.push_back(entry.path());
   }
-  NetworkInfo info;
-  info.name = file.stem().string();
-  info.architecture = text(*header, "arch");
-  if (info.architecture != "student-tiny") {
-    if (!info.architecture.empty())
-      spdlog::warn("{}: architecture `{}` is not supported; skipped", file.string(), info.architecture);
-    return std::nullopt;
-  }
-  info.task = text(*header, "task");
-  info.license = text(*header, "license");
-  info.scale = number(*header, "scale").value_or(1);
-  info.multiple = std::max(8, number(*header, "multiple").value_or(8));
-  info.receptive_field = number(*header, "receptive_field");
-  info.parameters = header->elements();
-  info.weights = file;
-  auto digest = sha256_hex_of_file(file);
-  if (!digest) return std::nullopt;
-  info.sha256 = *digest;
-  return info;
+  std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
+    return std::pair(a.stem(), rank_of(a)) < std::pair(b.stem(), rank_of(b));
+  });
+  return files;
 }
 
 }  // namespace
 
-Registry Registry::scan(const std::vector<fs::path>& folders) {
-  Registry registry;
-  registry.folders_ = folders;
-  for (const auto& folder : folders) {
-    std::error_code ignored;
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-      if (entry.path().extension() == ".safetensors" && entry.path().stem().extension() != ".golden")
-        files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) {
-      if (registry.find(file.stem().string())) continue;
-      if (auto info = describe(file)) registry.networks_.push_back(std::move(*info));
+Registry::Registry(Options options) { rescan(std::move(options)); }
+
+void Registry::rescan() {
+  std::unique_lock lock(mutex_);
+  Options options = options_;
+  lock.unlock();
+  rescan(std::move(options));
+}
+
+void Registry::rescan(Options options) {
+  const std::lock_guard scan(scanning_);
+  auto fresh = std::make_shared<Contents>();
+  const auto is_taken = [&fresh](const std::string& name) {
+    return std::any_of(fresh->networks.begin(), fresh->networks.end(),
+                       [&](const NetworkInfo& info) { return info.name == name; });
+  };
+  for (const fs::path& folder : options.folders) {
+    for (const fs::path& file : weight_files_in(folder)) {
+      if (is_taken(file.stem().string())) continue;
+      auto info = describe(file, options);
+      if (info) {
+        fresh->networks.push_back(*std::move(info));
+      } else {
+        spdlog::warn("{}", info.error().message);
+        fresh->refused.push_back({file, info.error().message});
+      }
     }
   }
-  return registry;
+  std::sort(fresh->networks.begin(), fresh->networks.end(),
+            [](const NetworkInfo& a, const NetworkInfo& b) { return a.name < b.name; });
+  const std::lock_guard lock(mutex_);
+  options_ = std::move(options);
+  contents_ = std::move(fresh);
+}
+
+Result<NetworkInfo> Registry::describe(const fs::path& file, const Options& options) {
+  auto info = describe_network(file, true, options.local_attention, options.largest_file);
+  if (!info) return info;
+  const auto identity = identify_file(file);
+  if (!identity) return identity.error();
+  auto digest = digest_of(file, *identity);
+  if (!digest) return digest.error();
+  info->sha256 = *digest;
+  return info;
+}
+
+Result<std::string> Registry::digest_of(const fs::path& file, const FileIdentity& identity) {
+  const auto known = known_.find(file);
+  if (known != known_.end() && known->second.identity == identity) return known->second.sha256;
+  auto digest = sha256_hex_of_file(file);
+  if (digest) known_[file] = {identity, *digest};
+  return digest;
+}
+
+std::shared_ptr<const Registry::Contents> Registry::contents() const {
+  const std::lock_guard lock(mutex_);
+  return contents_;
 }
 
 Result<NetworkInfo> Registry::find(std::string_view name) const {
+  const auto now = contents();
   const auto found =
-      std::find_if(networks_.begin(), networks_.end(), [name](const NetworkInfo& info) { return info.name == name; });
-  if (found != networks_.end()) return *found;
+      std::find_if(now->networks.begin(), now->networks.end(), [name](const NetworkInfo& info) { return info.name == name; });
+  if (found != now->networks.end()) return *found;
+  for (const Refused& refused : now->refused) {
+    if (refused.file.stem() == name)
+      return make_error(ErrorCode::kBadWeights, "network `" + std::string(name) + "` cannot be used: " + refused.reason);
+  }
   std::string known;
-  for (const auto& info : networks_) known += (known.empty() ? "" : ", ") + info.name;
+  for (const auto& info : now->networks) known += (known.empty() ? "" : ", ") + info.name;
   std::string places;
-  for (const auto& folder : folders_) places += (places.empty() ? "" : ", ") + folder.string();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& folder : options_.folders) places += (places.empty() ? "" : ", ") + folder.string();
+  }
   return make_error(ErrorCode::kUnknownNetwork, "there is no network `" + std::string(name) +
                                                     "`; known: " + (known.empty() ? "none" : known) + " (looked in " +
                                                     (places.empty() ? "no folder" : places) + ")");

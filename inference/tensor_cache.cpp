@@ -38,6 +38,7 @@ void* TensorCache::take(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
     in_use_ += bytes;
     most_in_use_ = std::max(most_in_use_, in_use_);
+    peak_ = std::max(peak_, in_use_);
     Shelf& shelf = shelves_[bytes];
     shelf.wanted_at = ++now_;
     if (!shelf.blocks.empty()) {
@@ -92,6 +93,16 @@ std::vector<void*> TensorCache::overflow() {
   return surplus;
 }
 
+void TensorCache::trim() {
+  std::vector<void*> surplus;
+  {
+    const std::lock_guard lock(mutex_);
+    most_in_use_ = in_use_;
+    surplus = overflow();
+  }
+  for (void* unwanted : surplus) c10::free_cpu(unwanted);
+}
+
 std::size_t TensorCache::in_use() const {
   const std::lock_guard lock(mutex_);
   return in_use_;
@@ -100,6 +111,17 @@ std::size_t TensorCache::in_use() const {
 std::size_t TensorCache::kept() const {
   const std::lock_guard lock(mutex_);
   return kept_;
+}
+
+std::size_t TensorCache::begin_peak() {
+  const std::lock_guard lock(mutex_);
+  peak_ = in_use_;
+  return in_use_;
+}
+
+std::size_t TensorCache::peak() const {
+  const std::lock_guard lock(mutex_);
+  return peak_;
 }
 
 std::size_t TensorCache::most_in_use() const {

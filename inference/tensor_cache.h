@@ -25,9 +25,17 @@ class TensorCache final : public c10::Allocator {
   c10::DeleterFnPtr raw_deleter() const override;
   void copy_data(void* to, const void* from, std::size_t bytes) const override;
 
+  /// Gives back all that is kept, and forgets how much was ever in use: after loading a network, which needs more than running
+  /// it.
+  void trim();
+
   /// In use, and kept for later.
   [[nodiscard]] std::size_t in_use() const;
   [[nodiscard]] std::size_t kept() const;
+  /// Begins to look for a new peak; returns what is in use now.
+  [[nodiscard]] std::size_t begin_peak();
+  /// The most that was in use at once since then.
+  [[nodiscard]] std::size_t peak() const;
   /// The bound of both together.
   [[nodiscard]] std::size_t most_in_use() const;
 
@@ -50,6 +58,7 @@ class TensorCache final : public c10::Allocator {
   std::unordered_map<std::size_t, Shelf> shelves_;
   std::size_t in_use_ = 0;
   std::size_t most_in_use_ = 0;
+  std::size_t peak_ = 0;
   std::size_t kept_ = 0;
   std::uint64_t now_ = 0;  ///< counts allocations
 };

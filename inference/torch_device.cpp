@@ -1,142 +1,166 @@
 #include "inference/torch_device.h"
 
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
-#include <dlfcn.h>
-#include <torch/version.h>
 
 #include <algorithm>
 #include <exception>
 #include <opencv2/core.hpp>
-#include <opencv2/imgproc.hpp>
-#include <thread>
 
+#include "base/file.h"
+#include "inference/comparison.h"
+#include "inference/load_log.h"
 #include "inference/tensor_cache.h"
+#include "inference/tensor_pictures.h"
 
 namespace retouchd::inference {
 namespace {
 
-/// Writes `window` as RGB fp32 in [0, 1] into `plane` ([side, side, 3] floats), padding to the right and below by reflection.
-void fill(const cv::Mat& window, cv::Mat& plane) {
-  const double scale = window.depth() == CV_16U ? 1.0 / 65535.0 : 1.0 / 255.0;
-  cv::Mat colour = window;
-  if (window.channels() == 1) cv::cvtColor(window, colour, cv::COLOR_GRAY2RGB);
-  const int right = plane.cols - window.cols;
-  const int below = plane.rows - window.rows;
-  if (right == 0 && below == 0) {
-    colour.convertTo(plane, CV_32F, scale);
-    return;
-  }
-  cv::Mat unit;
-  colour.convertTo(unit, CV_32F, scale);
-  cv::copyMakeBorder(unit, plane, 0, below, 0, right, cv::BORDER_REFLECT_101 | cv::BORDER_ISOLATED);
-}
-
-/// The window's own part of a restored plane, one channel for gray.
-cv::Mat extract(const cv::Mat& plane, const cv::Mat& window, int scale) {
-  const cv::Mat part = plane(cv::Rect(0, 0, window.cols * scale, window.rows * scale));
-  if (window.channels() == 3) return part.clone();
-  cv::Mat gray;
-  // The three channels were equal going in; their mean has less noise than any one of them.
-  cv::transform(part, gray, cv::Matx13f(1.0F / 3, 1.0F / 3, 1.0F / 3));
-  return gray;
-}
-
-bool cuda_is_there() {
-  // The CPU installation has no libtorch_cuda; loading it registers the CUDA back end with libtorch_cpu.
-  static const bool loaded = ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr;
-  return loaded && at::hasCUDA();
+/// Compares `network` with the plain fp32 path on a small picture. Throws what LibTorch throws.
+Result<void> check_against_plain(const NetworkInfo& info, const TorchNetwork& network, ForwardOptions options) {
+  const at::Tensor input = generated_input(info, validation_side(info));
+  const at::Tensor output = network.forward(input.to(options.device)).to(at::kCPU);
+  const Precision precision = options.precision;
+  options.optimize = false;
+  options.precision = Precision::kFp32;
+  auto plain = load_torch_network(info, options);
+  if (!plain) return plain.error();
+  const at::Tensor reference = (*plain)->forward(input.to(options.device)).to(at::kCPU);
+  const Check check = judge("plain fp32", difference_of(output, reference, info), precision);
+  if (check.passed) return {};
+  return make_error(ErrorCode::kDeviceFailed, "network " + info.name + " in " + std::string(name_of(precision)) + " on " +
+                                                  options.device.str() + " is refused: its " + check.measured +
+                                                  " from plain fp32 is " + std::to_string(check.difference.mean) +
+                                                  ", allowed are " + std::to_string(check.tolerance) + "; set `precision: fp32`");
 }
 
 }  // namespace
 
-TorchDevice::TorchDevice(const at::Device& device, std::string description, int default_batch)
-    : device_(device), description_(std::move(description)), default_batch_(default_batch) {}
+TorchDevice::TorchDevice(Kind kind, std::optional<Precision> wanted, bool optimize)
+    : kind_(std::move(kind)), wanted_(wanted), optimize_(optimize) {}
 
 TorchDevice::~TorchDevice() = default;
 
-std::string TorchDevice::name() const { return device_.is_cpu() ? "cpu" : device_.str(); }
+Error TorchDevice::failed(std::size_t windows, const std::string& reason) const {
+  return make_error(ErrorCode::kDeviceFailed, name() + " failed on a batch of " + std::to_string(windows) + ": " + reason);
+}
 
 Result<void> TorchDevice::load(const NetworkInfo& network) {
-  if (networks_.contains(network.name)) return {};
-  auto weights = read_weights(network.weights);
-  if (!weights) return weights.error();
-  const c10::InferenceMode inference;
-  auto built = make_torch_network(network, *weights, ForwardOptions{device_});
-  if (!built) return built.error();
-  networks_[network.name] = std::move(*built);
+  if (networks_.contains(network.id())) return {};
+  const auto digest = sha256_hex_of_file(network.weights);
+  if (!digest) return make_error(ErrorCode::kBadWeights, digest.error().message);
+  if (*digest != network.sha256)
+    return make_error(ErrorCode::kBadWeights,
+                      network.weights.string() + " changed since it was listed; reload the daemon (SIGHUP)");
+
+  const PrecisionChoice choice = precision_for(network);
+  ForwardOptions options{kind_.device, choice.precision, optimize_, kind_.strip_pixels};
+  at::globalContext().setAllowTF32CuBLAS(choice.precision == Precision::kTf32);
+  at::globalContext().setAllowTF32CuDNN(choice.precision == Precision::kTf32);
+  try {
+    const c10::InferenceMode inference;
+    auto built = load_torch_network(network, options);
+    if (!built) return built.error();
+    if (auto checked = check_against_plain(network, **built, options); !checked) return checked;
+    networks_[network.id()] = {std::move(*built), ++loads_};
+  } catch (const c10::Error& error) {
+    return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what());
+  }
+  TensorCache::instance().trim();
+  log_loaded(network, choice);
+  forget_old_versions(network.name);
   return {};
 }
 
-Result<std::vector<cv::Mat>> TorchDevice::restore(const NetworkInfo& network, int side, std::span<const cv::Mat> windows) {
-  const auto found = networks_.find(network.name);
+void TorchDevice::forget_old_versions(const std::string& name) {
+  while (true) {
+    auto oldest = networks_.end();
+    int versions = 0;
+    for (auto it = networks_.begin(); it != networks_.end(); ++it) {
+      if (!it->first.starts_with(name + "@")) continue;
+      ++versions;
+      if (oldest == networks_.end() || it->second.order < oldest->second.order) oldest = it;
+    }
+    if (versions <= 2) return;
+    networks_.erase(oldest);
+  }
+}
+
+Result<std::vector<cv::Mat>> TorchDevice::restore(const NetworkInfo& network, cv::Size tensor, std::span<const Window> windows) {
+  const auto found = networks_.find(network.id());
   if (found == networks_.end())
     return make_error(ErrorCode::kInternal, "network " + network.name + " was not loaded on " + name());
   std::vector<cv::Mat> restored(windows.size());
-  const auto failed = [&](const std::string& reason) {
-    return make_error(ErrorCode::kDeviceFailed,
-                      name() + " failed on a batch of " + std::to_string(windows.size()) + ": " + reason);
-  };
   try {
-    if (device_.is_cpu()) {
-      // One tile per thread beats one big batch over all threads: its activations stay nearer to the cache, nothing waits at
-      // barriers.
-      at::parallel_for(0, static_cast<std::int64_t>(windows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-          forward(*found->second, network.scale, side, windows.subspan(i, 1), std::span(restored).subspan(i, 1));
-        }
-      });
-    } else {
-      forward(*found->second, network.scale, side, windows, restored);
-    }
+    forward_all(found->second, network, tensor, windows, restored);
   } catch (const c10::Error& error) {
-    return failed(error.what_without_backtrace());
+    return failed(windows.size(), error.what_without_backtrace());
   } catch (const std::exception& error) {
-    return failed(error.what());
+    return failed(windows.size(), error.what());
   }
   return restored;
 }
 
-void TorchDevice::forward(const TorchNetwork& network, int scale, int side, std::span<const cv::Mat> windows,
+void TorchDevice::forward_all(const Loaded& loaded, const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows,
+                              std::span<cv::Mat> restored) const {
+  if (!kind_.device.is_cpu() || windows.size() == 1) {
+    forward(*loaded.network, info, tensor, windows, restored);
+    return;
+  }
+  // One tile per thread beats one big batch over all threads: its activations stay nearer to the cache, nothing waits at
+  // barriers.
+  at::parallel_for(0, static_cast<std::int64_t>(windows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      forward(*loaded.network, info, tensor, windows.subspan(i, 1), restored.subspan(i, 1));
+    }
+  });
+}
+
+void TorchDevice::forward(const TorchNetwork& network, const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows,
                           std::span<cv::Mat> restored) const {
   const c10::InferenceMode inference;
-  const auto count = static_cast<std::int64_t>(windows.size());
-  at::Tensor input = at::empty({count, side, side, 3}, at::TensorOptions().dtype(at::kFloat).pinned_memory(device_.is_cuda()));
-  const std::size_t stride = static_cast<std::size_t>(side) * static_cast<std::size_t>(side) * 3;
-  for (std::size_t i = 0; i < windows.size(); ++i) {
-    cv::Mat plane(side, side, CV_32FC3, input.data_ptr<float>() + i * stride);
-    fill(windows[i], plane);
+  at::Tensor output;
+  {
+    const at::Tensor input = to_tensor(info, tensor, windows, kind_.device.is_cuda());
+    output = network.forward(input.to(kind_.device)).to(at::kCPU).contiguous();
   }
-  const at::Tensor output = network.forward(input.to(device_)).to(at::kCPU).contiguous();
-  const int out_side = side * scale;
-  const std::size_t out_stride = stride * static_cast<std::size_t>(scale * scale);
-  for (std::size_t i = 0; i < windows.size(); ++i) {
-    const cv::Mat plane(out_side, out_side, CV_32FC3, output.data_ptr<float>() + i * out_stride);
-    restored[i] = extract(plane, windows[i], scale);
-  }
+  to_pictures(info, output, windows, restored);
 }
 
-Result<std::unique_ptr<Device>> open_device(const DeviceOptions& options) {
-  if (options.kind != DeviceKind::kCpu && cuda_is_there()) {
-    return std::unique_ptr<Device>(
-        std::make_unique<TorchDevice>(at::Device(at::kCUDA, 0), "NVIDIA GPU 0 through LibTorch " + libtorch_version(), 16));
+Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tensor, int batch) {
+  cv::Mat colour(tensor, CV_8UC(network.channels));
+  cv::RNG(1).fill(colour, cv::RNG::UNIFORM, 64, 192);
+  Window window{colour, {}};
+  if (network.companion == Companion::kDepth) window.companion = cv::Mat(tensor, CV_16UC1, cv::Scalar(2000));
+  if (network.companion == Companion::kRightView) window.companion = colour;
+  const std::vector<Window> windows(static_cast<std::size_t>(batch), window);
+
+  const bool is_cpu = kind_.device.is_cpu();
+  TensorCache& cache = TensorCache::instance();
+  const std::size_t before = is_cpu ? cache.begin_peak() : 0;
+  if (!is_cpu) at::accelerator::resetPeakStats(kind_.device.index());
+  const auto start = std::chrono::steady_clock::now();
+  auto restored = restore(network, tensor, windows);
+  if (!restored) return restored.error();
+  Footprint footprint{{}, std::chrono::steady_clock::now() - start};
+  if (is_cpu) {
+    footprint.peak = Bytes{cache.peak() - before};
+    cache.trim();
+  } else {
+    const auto stats = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0);
+    footprint.peak = Bytes{static_cast<std::uint64_t>(stats.peak)};
   }
-  if (options.kind == DeviceKind::kCuda) {
-    return make_error(ErrorCode::kDeviceFailed,
-                      "device: cuda was asked for, but LibTorch finds no CUDA device (driver or libtorch_cuda missing)");
-  }
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int threads = options.threads > 0 ? options.threads : cores;
-  at::set_num_threads(threads);
-  TensorCache::install();
-  return std::unique_ptr<Device>(std::make_unique<TorchDevice>(
-      at::Device(at::kCPU),
-      "CPU, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") + ", LibTorch " + libtorch_version(),
-      2 * threads));
+  return footprint;
 }
 
-std::string libtorch_version() { return TORCH_VERSION; }
+std::optional<Bytes> TorchDevice::memory() const {
+  if (kind_.device.is_cpu()) return std::nullopt;
+  return Bytes{at::accelerator::getMemoryInfo(kind_.device.index()).first};
+}
 
 }  // namespace retouchd::inference

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "intake/inotify.h"
+#include "intake/pairing.h"
 #include "intake/watch_status.h"
 #include "queue/job_store.h"
 
@@ -23,11 +24,13 @@ struct FolderWatchOptions {
   std::size_t max_pending = 16'384;             ///< files waiting to be complete; a scan pauses at this number
   int max_accepts = 256;                        ///< accepts on their way to the store
   std::function<bool(const std::filesystem::path&)> needs_polling = lacks_notifications;
+  CompanionOf companion_of;  ///< empty: all networks restore single pictures
 };
 
 class FolderWatchEngine;
 
-/// Turns the complete pictures in one folder into jobs, each version of a file once.
+/// Turns the complete pictures in one folder into jobs, each version of a file once. Where the network restores pairs, a job is
+/// one version of both files; a picture whose second one does not come for 12 x `settle_unseen` becomes a job that will fail.
 ///
 /// inotify tells what changed; a scan at the start, every `rescan`, and after lost notifications has the last word. Where inotify
 /// is not available or does not tell all, the scan runs every `settle_unseen` (polling). A folder that is away is asked for again

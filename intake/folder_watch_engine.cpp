@@ -20,7 +20,8 @@ using Evidence = SettleTracker::Evidence;
 constexpr int kSlice = 256;  // files looked at before others get their turn
 constexpr milliseconds kFirstRetry{1'000};
 constexpr milliseconds kLastRetry{10'000};
-constexpr int kRestPerScan = 10;  // polling a large tree takes at most a tenth of the time
+constexpr int kRestPerScan = 10;   // polling a large tree takes at most a tenth of the time
+constexpr int kPairPatience = 12;  // times settle_unseen: a minute by default (docs/operating.md)
 
 std::vector<std::filesystem::path> excluded_folders(const config::Watch& watch, std::vector<std::filesystem::path> others) {
   others.push_back(watch.output);
@@ -43,7 +44,9 @@ FolderWatchEngine::FolderWatchEngine(asio::io_context& io, queue::JobStore& stor
       due_timer_(strand_),
       root_(watch_.path),
       filter_(watch_.path, excluded_folders(watch_, options_.excluded)),
-      tracker_({watch_.settle, watch_.settle_unseen}, options_.max_pending, clock) {
+      tracker_({watch_.settle, watch_.settle_unseen}, options_.max_pending, clock),
+      pairing_(watch_.network.empty() ? options_.network : watch_.network, options_.companion_of),
+      pairs_(kPairPatience * watch_.settle_unseen, options_.max_pending, clock) {
   status_.name = watch_.name;
   if (watch_.network.empty()) watch_.network = options_.network;
 }
@@ -109,6 +112,7 @@ void FolderWatchEngine::detach() {
   scan_.reset();
   plan_.clear();
   tracker_.clear();
+  pairs_.clear();
 }
 
 void FolderWatchEngine::close_inotify() {
@@ -191,9 +195,12 @@ void FolderWatchEngine::seen_file(const std::string& path, Evidence evidence) {
     return;
   }
   const auto snapshot = snapshot_beneath(watch_.path, path, false);
-  if (!snapshot) return;  // gone again, or no regular file
+  if (snapshot) track(path, *snapshot, evidence);  // else gone again, or no regular file
+}
+
+void FolderWatchEngine::track(const std::string& path, const FileSnapshot& snapshot, Evidence evidence) {
   // A full tracker makes a scan find the file later.
-  if (!tracker_.observe(path, *snapshot, evidence)) plan_.add_all();
+  if (!tracker_.observe(path, snapshot, evidence)) plan_.add_all();
 }
 
 // --- scanning
@@ -228,7 +235,7 @@ void FolderWatchEngine::scan() {
   if (!scan_ && !begin_next_scan()) return;
   const auto begun = clock_.steady_now();
   bool more = true;
-  for (int i = 0; more && i < kSlice && !tracker_.full(); ++i) more = scan_->step(1);
+  for (int i = 0; more && i < kSlice && !is_full(); ++i) more = scan_->step(1);
   scan_time_ += clock_.steady_now() - begun;
   if (!more) end_scan();
   publish_status();
@@ -238,7 +245,7 @@ void FolderWatchEngine::scan() {
 
 void FolderWatchEngine::continue_scans() {
   // A full tracker holds scans up until files have become jobs.
-  if (up_ && !tracker_.full() && (scan_ || !plan_.empty())) post_scan();
+  if (up_ && !is_full() && (scan_ || !plan_.empty())) post_scan();
 }
 
 void FolderWatchEngine::end_scan() {
@@ -265,11 +272,18 @@ void FolderWatchEngine::scanned_file(const std::string& folder, const std::strin
     ++ignored_in_scan_;
     return;
   }
+  if (pairing_.is_companion(path)) return;  // its picture asks for it
   const auto snapshot = snapshot_in(folder_fd, name, false);
   if (!snapshot) return;
-  const auto found = submitter_->look_up(watch_key(watch_.name, path, snapshot->identity));
+  const std::string companion = pairing_.companion_of(path);
+  std::optional<FileSnapshot> second;
+  if (!companion.empty()) {
+    if (auto there = snapshot_in(folder_fd, std::string(split_path(companion).name), false)) second = *there;
+  }
+  const auto found = submitter_->look_up(watch_key(watch_.name, path, snapshot->identity, second ? &second->identity : nullptr));
   if (found.standing != JobSubmitter::Standing::kKnown) {
-    (void)tracker_.observe(path, *snapshot, Evidence::kFound);  // not full: scan() has looked
+    if (!pairs_.is_waiting(path, *snapshot)) track(path, *snapshot, Evidence::kFound);
+    if (second && !pairs_.is_complete(companion, *second)) track(companion, *second, Evidence::kFound);
     return;
   }
   if (!found.job) return;
@@ -291,16 +305,56 @@ void FolderWatchEngine::check_due() {
     }
     const SettleTracker::Verdict verdict = tracker_.confirm(*path, *snapshot);
     if (verdict.overdue) spdlog::warn("watch {}: {} has been changing for more than 10 minutes", watch_.name, *path);
-    if (verdict.complete) submit(*path, *snapshot);
+    if (!verdict.complete) continue;
+    pairing_.is_companion(*path) ? companion_complete(*path, *snapshot) : picture_complete(*path, *snapshot, true);
   }
+  end_long_waits();
   publish_status();
   arm_due_timer();
   continue_scans();
 }
 
-void FolderWatchEngine::submit(const std::string& path, const FileSnapshot& snapshot) {
+void FolderWatchEngine::companion_complete(const std::string& path, const FileSnapshot& snapshot) {
+  pairs_.remember_complete(path, snapshot);
+  for (const std::string& picture : pairing_.pictures_of(path)) {
+    if (!filter_.reaches_file(picture)) continue;
+    const auto first = snapshot_beneath(watch_.path, picture, polling_);
+    if (!first) continue;
+    if (pairs_.release(picture, *first)) {
+      submit(picture, *first, &snapshot.identity);
+    } else {
+      track(picture, *first, Evidence::kFound);  // not complete yet, or restored with another version or without
+    }
+  }
+}
+
+void FolderWatchEngine::picture_complete(const std::string& path, const FileSnapshot& snapshot, bool may_wait) {
+  const std::string companion = pairing_.companion_of(path);
+  if (companion.empty()) return submit(path, snapshot, nullptr);
+  const auto second = snapshot_beneath(watch_.path, companion, polling_);
+  if (second && pairs_.is_complete(companion, *second)) return submit(path, snapshot, &second->identity);
+  if (!second && !may_wait) return submit(path, snapshot, nullptr);
+  if (second) track(companion, *second, Evidence::kFound);
+  if (!pairs_.wait(path, snapshot)) plan_.add_all();
+}
+
+void FolderWatchEngine::end_long_waits() {
+  for (int i = 0; i < kSlice && submitter_->ready(); ++i) {
+    const auto waited = pairs_.take_overdue();
+    if (!waited) break;
+    const auto snapshot = snapshot_beneath(watch_.path, waited->picture, polling_);
+    if (!snapshot) continue;
+    if (*snapshot == waited->snapshot) {
+      picture_complete(waited->picture, *snapshot, false);
+    } else {
+      track(waited->picture, *snapshot, Evidence::kFound);
+    }
+  }
+}
+
+void FolderWatchEngine::submit(const std::string& path, const FileSnapshot& snapshot, const FileIdentity* companion) {
   queue::JobRequest request;
-  request.key = watch_key(watch_.name, path, snapshot.identity);
+  request.key = watch_key(watch_.name, path, snapshot.identity, companion);
   const auto standing = submitter_->look_up(request.key).standing;
   if (standing == JobSubmitter::Standing::kKnown) return;
   if (standing == JobSubmitter::Standing::kUnclear) {
@@ -322,7 +376,7 @@ void FolderWatchEngine::submit(const std::string& path, const FileSnapshot& snap
 void FolderWatchEngine::answered(const JobSubmitter::Answer& answer) {
   if (answer.again && up_) {
     const auto snapshot = snapshot_beneath(watch_.path, answer.name, false);
-    if (snapshot && !tracker_.observe(answer.name, *snapshot, Evidence::kFound)) plan_.add_all();
+    if (snapshot) track(answer.name, *snapshot, Evidence::kFound);
   }
   publish_status();
   arm_due_timer();
@@ -330,6 +384,7 @@ void FolderWatchEngine::answered(const JobSubmitter::Answer& answer) {
 
 void FolderWatchEngine::arm_due_timer() {
   auto next = tracker_.next_due();
+  if (const auto waits = pairs_.next_due(); waits && (!next || *waits < *next)) next = waits;
   if (!next || submitter_->outstanding() >= options_.max_accepts) return;  // an answer arms it again
   if (const auto held = submitter_->held_until()) next = std::max(*next, *held);
   const auto left = std::chrono::ceil<milliseconds>(*next - clock_.steady_now());
@@ -349,7 +404,7 @@ void FolderWatchEngine::publish_status() {
   const std::lock_guard lock(status_mutex_);
   status_.up = up_;
   status_.polling = polling_;
-  status_.pending = tracker_.size() + static_cast<std::uint64_t>(submitter_ ? submitter_->outstanding() : 0);
+  status_.pending = tracker_.size() + pairs_.size() + static_cast<std::uint64_t>(submitter_ ? submitter_->outstanding() : 0);
   status_.accepted = submitter_ ? submitter_->accepted() : 0;
   status_.duplicates = submitter_ ? submitter_->duplicates() : 0;
   status_.ignored = ignored_;

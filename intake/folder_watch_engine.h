@@ -18,6 +18,8 @@
 #include "intake/inbox.h"
 #include "intake/inotify.h"
 #include "intake/job_submitter.h"
+#include "intake/pair_waits.h"
+#include "intake/pairing.h"
 #include "intake/path_filter.h"
 #include "intake/scan_plan.h"
 #include "intake/settle_tracker.h"
@@ -36,6 +38,9 @@ namespace retouchd::intake {
 ///              +--> SettleTracker ---------> look up -------> store
 ///     scans ---+        ^                                       |
 ///                       +------------- busy: again -------------+
+///
+/// Where the network restores pairs, both files of a pair are tracked, each for itself; a complete first picture goes by way of
+/// PairWaits until the second one is complete. Scans look at pairs from the first picture's side only.
 ///
 /// Threads: everything runs on the strand, except where it says otherwise. Handlers hold it alive, so it may outlive its
 /// FolderWatch.
@@ -78,6 +83,7 @@ class FolderWatchEngine : public std::enable_shared_from_this<FolderWatchEngine>
   void read_events();
   void take_event(const Inotify::Event& event);
   void seen_file(const std::string& path, SettleTracker::Evidence evidence);
+  void track(const std::string& path, const FileSnapshot& snapshot, SettleTracker::Evidence evidence);
 
   // Scanning.
   void want_full_scan() { want_scan_of(""); }
@@ -92,11 +98,16 @@ class FolderWatchEngine : public std::enable_shared_from_this<FolderWatchEngine>
 
   // Complete files.
   void check_due();
-  void submit(const std::string& path, const FileSnapshot& snapshot);
+  void companion_complete(const std::string& path, const FileSnapshot& snapshot);
+  void picture_complete(const std::string& path, const FileSnapshot& snapshot, bool may_wait);
+  void end_long_waits();
+  /// `companion`: of the second picture; null: there is none.
+  void submit(const std::string& path, const FileSnapshot& snapshot, const FileIdentity* companion);
   void answered(const JobSubmitter::Answer& answer);
   void arm_due_timer();
 
   // Small things.
+  [[nodiscard]] bool is_full() const { return tracker_.full() || pairs_.full(); }
   void wait(boost::asio::steady_timer& timer, std::chrono::milliseconds time, void (FolderWatchEngine::*then)());
   void publish_status();
 
@@ -120,6 +131,8 @@ class FolderWatchEngine : public std::enable_shared_from_this<FolderWatchEngine>
 
   PathFilter filter_;
   SettleTracker tracker_;
+  Pairing pairing_;
+  PairWaits pairs_;
   std::shared_ptr<JobSubmitter> submitter_;
   TreeScan::Visitor visitor_;
   std::optional<TreeScan> scan_;

@@ -9,7 +9,6 @@
 namespace retouchd::intake {
 namespace {
 
-constexpr std::array<std::string_view, 8> kPictureSuffixes{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp"};
 constexpr std::array<std::string_view, 8> kIgnoredEndings{".part",     ".partial", ".tmp",       ".crdownload",
                                                           ".filepart", "~",        ".error.txt", ".preview.jpg"};
 constexpr std::array<std::string_view, 2> kIgnoredFiles{"thumbs.db", "desktop.ini"};

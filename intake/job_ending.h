@@ -8,8 +8,8 @@
 namespace retouchd::intake {
 
 /// Does what the end of `job` asks for: a failure leaves its report; success removes the report of an earlier failure and keeps,
-/// moves or deletes the original as `watch` says (null: keeps it; so does a watch whose folder is another one by now). Any other
-/// state: nothing. Again is harmless.
+/// moves or deletes the original, both files of a pair, as `watch` says (null: keeps it; so does a watch whose folder is another
+/// one by now). Any other state: nothing. Again is harmless.
 ///
 /// No report is written when the source has changed since: that version has a job of its own, which may be done already.
 ///

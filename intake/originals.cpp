@@ -102,14 +102,14 @@ Result<void> copy_file(int from, const std::string& name, int to, const std::str
 }
 
 Result<void> move_across(const std::filesystem::path& root, const std::string& relative, int from, int to,
-                         const FileIdentity& restored, std::string& target) {
+                         const FileIdentity& restored, const std::string& wanted, std::string& target) {
   const std::filesystem::path shown = root / relative;
   const std::string name(split_path(relative).name);
   const std::string temporary = fmt::format(".retouchd-move-{}", restored.inode);
   ::unlinkat(to, temporary.c_str(), 0);  // left by a process that died here
   auto copied = copy_file(from, name, to, temporary, restored, shown);
   if (copied) {
-    const int error = rename_numbered(to, temporary, to, name, target);
+    const int error = rename_numbered(to, temporary, to, wanted, target);
     if (error != 0) copied = error_from_errno(error, "cannot move " + shown.string(), false);
   }
   if (!copied) {
@@ -125,10 +125,12 @@ Result<void> move_across(const std::filesystem::path& root, const std::string& r
 }  // namespace
 
 Result<std::filesystem::path> move_original(const std::filesystem::path& root, const std::string& relative,
-                                            const FileIdentity& restored, const std::filesystem::path& move_to) {
+                                            const FileIdentity& restored, const std::filesystem::path& move_to,
+                                            const std::string& new_name) {
   const std::filesystem::path shown = root / relative;
   const std::string folder(split_path(relative).folder);
   const std::string name(split_path(relative).name);
+  const std::string wanted = new_name.empty() ? name : new_name;
   auto from = open_folder_beneath(root, folder);
   if (!from) return from.error();
   const auto now = snapshot_in(from->get(), name, false);
@@ -139,9 +141,9 @@ Result<std::filesystem::path> move_original(const std::filesystem::path& root, c
   if (!to) return to.error();
 
   std::string target;
-  const int error = rename_numbered(from->get(), name, to->get(), name, target);
+  const int error = rename_numbered(from->get(), name, to->get(), wanted, target);
   if (error == EXDEV) {
-    if (auto moved = move_across(root, relative, from->get(), to->get(), restored, target); !moved) return moved.error();
+    if (auto moved = move_across(root, relative, from->get(), to->get(), restored, wanted, target); !moved) return moved.error();
   } else if (error != 0) {
     return error_from_errno(error, "cannot move " + shown.string() + " to " + (move_to / relative).string(), false);
   } else if (auto kept = keep_if_restored(from->get(), name, to->get(), target, restored, shown); !kept) {

@@ -14,8 +14,10 @@ namespace retouchd::intake {
 
 /// Moves `relative` from below `root` to the same place below `move_to` and returns its new path. A file that stands there stays:
 /// the newcomer becomes "a.2.jpg", "a.3.jpg", ... Durable on return; a crash leaves the original in one place or in both.
+/// `new_name`, unless empty, is what to call it there.
 [[nodiscard]] Result<std::filesystem::path> move_original(const std::filesystem::path& root, const std::string& relative,
-                                                          const FileIdentity& restored, const std::filesystem::path& move_to);
+                                                          const FileIdentity& restored, const std::filesystem::path& move_to,
+                                                          const std::string& new_name = {});
 
 /// Deletes `relative` below `root`.
 [[nodiscard]] Result<void> delete_original(const std::filesystem::path& root, const std::string& relative,

@@ -69,9 +69,10 @@ class WatchSet::Running {
   std::thread thread_;
 };
 
-WatchSet::WatchSet(queue::JobStore& store, const Clock& clock)
+WatchSet::WatchSet(queue::JobStore& store, const Clock& clock, CompanionOf companion_of)
     : store_(store),
       clock_(clock),
+      companion_of_(std::move(companion_of)),
       endings_wanted_(endings_.get_executor()),
       finisher_([this] { run_to_the_end(endings_, "finisher"); }) {}
 
@@ -82,6 +83,7 @@ void WatchSet::replace(std::vector<config::Watch> watches, const Options& option
   folder_options.network = options.network;
   folder_options.preview = options.preview;
   folder_options.excluded = options.excluded;
+  folder_options.companion_of = companion_of_;
   for (const auto& watch : watches) {
     // Each watch stays out of the results of all others, too.
     folder_options.excluded.push_back(watch.output);

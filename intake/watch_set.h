@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "intake/pairing.h"
 #include "intake/watch_status.h"
 #include "queue/job_store.h"
 
@@ -30,8 +31,8 @@ class WatchSet {
     friend bool operator==(const Options&, const Options&) = default;
   };
 
-  /// Finishes jobs from now on; watches nothing yet.
-  explicit WatchSet(queue::JobStore& store, const Clock& clock = system_clock());
+  /// Finishes jobs from now on; watches nothing yet. `companion_of` is called until drain() has returned.
+  explicit WatchSet(queue::JobStore& store, const Clock& clock = system_clock(), CompanionOf companion_of = {});
   ~WatchSet();  ///< stops
   WatchSet(const WatchSet&) = delete;
   WatchSet& operator=(const WatchSet&) = delete;
@@ -62,6 +63,7 @@ class WatchSet {
 
   queue::JobStore& store_;
   const Clock& clock_;
+  const CompanionOf companion_of_;
 
   mutable std::mutex mutex_;  ///< guards the next five
   std::vector<std::unique_ptr<Running>> running_;

@@ -67,7 +67,8 @@ std::string join_path(std::string_view folder, std::string_view name) {
   return joined;
 }
 
-std::string watch_key(std::string_view watch, std::string_view relative, const FileIdentity& identity) {
+std::string watch_key(std::string_view watch, std::string_view relative, const FileIdentity& identity,
+                      const FileIdentity* companion) {
   // File names hold no NUL, so it cannot blur where one part ends.
   std::string text;
   for (const std::string_view part : {watch, relative}) {
@@ -75,6 +76,7 @@ std::string watch_key(std::string_view watch, std::string_view relative, const F
     text += '\0';
   }
   text += fmt::format("{} {}", identity.size, identity.mtime_ns);
+  if (companion != nullptr) text += fmt::format(" with {} {}", companion->size, companion->mtime_ns);
   return "watch:" + sha256_hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 

@@ -45,6 +45,9 @@ struct SplitPath {
 /// Made of watch, path, size and mtime. Device and inode numbers are left out although FileIdentity holds them: both may change
 /// when a file system is mounted again (network shares, LVM, btrfs, FAT). So is the network: neither a reboot nor another
 /// default network may restore a whole archive anew (`retouch retry` and `touch` do that for the pictures one wants).
-[[nodiscard]] std::string watch_key(std::string_view watch, std::string_view relative, const FileIdentity& identity);
+///
+/// A second picture counts with its size and mtime, so a pair of which either file changes is a new version.
+[[nodiscard]] std::string watch_key(std::string_view watch, std::string_view relative, const FileIdentity& identity,
+                                    const FileIdentity* companion = nullptr);
 
 }  // namespace retouchd::intake

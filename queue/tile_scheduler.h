@@ -31,7 +31,8 @@ class TileOwner {
 /// Tiles that can share a batch have the same bin.
 struct Bin {
   std::string network;
-  int side = 0;  ///< of the tensor, in pixels
+  int width = 0;  ///< of the tensor, in pixels
+  int height = 0;
 
   friend auto operator<=>(const Bin&, const Bin&) = default;
 };
@@ -45,6 +46,7 @@ struct Tile {
   int priority = 0;      ///< of the job; higher goes first
   int index = 0;         ///< within the picture's plan
   cv::Mat window;        ///< view into the picture (CV_8U or CV_16U, 1 or 3 channels); keeps the pixels alive
+  cv::Mat companion;     ///< the same view into its second picture (depth, other view), or empty
   std::shared_ptr<TileOwner> owner;
 };
 

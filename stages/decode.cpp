@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include "image/codec.h"
+#include "stages/companion.h"
 #include "stages/memory_estimate.h"
+#include "stages/planner.h"
 
 namespace retouchd::stages {
 namespace {
@@ -51,14 +53,39 @@ Result<void> Decode::process(const RunPtr& run) {
   if (!network) return network.error();
   run->network = *std::move(network);
 
+  if (run->network.companion != inference::Companion::kNone && run->job.request.spooled) {
+    return make_error(ErrorCode::kInvalidRequest, "the network " + run->network.name + " restores pairs of files; " +
+                                                      run->job.request.name + " came as bytes, alone: submit it by path");
+  }
+
+  const auto cost = gate_.prepare(run->network);
+  if (!cost) return cost.error();
+
   const auto probed = probe(source, *settings);
   if (!probed) return naming(probed.error(), source);
-  const Bytes needed = estimate_memory(probed->header, probed->file, run->network);
+  Bytes needed = estimate_memory(probed->header, probed->file, run->network);
   if (!memory_.fits(needed)) {
     return make_error(ErrorCode::kOverMemoryBudget, source.string() + " (" + std::to_string(probed->header.width) + "x" +
                                                         std::to_string(probed->header.height) + ") needs " + to_string(needed) +
                                                         ", but the memory budget leaves " + to_string(memory_.capacity()) +
                                                         " for pictures");
+  }
+  const auto on_device = gate_.device().memory();
+  const PlanFacts facts{settings->mode,
+                        options_.largest_tile,
+                        options_.batch,
+                        gate_.device().lanes(),
+                        on_device.value_or(memory_.capacity() - needed + options_.for_batch),
+                        *cost};
+  const cv::Size stored(static_cast<int>(probed->header.width), static_cast<int>(probed->header.height));
+  const PicturePlan plan = plan_picture(stored, run->network, facts);
+  if (!on_device) {
+    // On a CPU tensors come from the same budget. Batches of the default network have their share for good; another network, or a
+    // single pass, may need more.
+    const Bytes weights{run->network.parameters * sizeof(float)};
+    needed +=
+        weights + (plan.is_single_pass ? *plan.memory : batch_memory(run->network, plan.tiles.tile, facts)) - options_.for_batch;
+    needed = std::min(needed, memory_.capacity());  // plans keep within it, but for the smallest tiles there are
   }
   auto reserved = memory_.reserve(needed);
   if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");
@@ -70,6 +97,19 @@ Result<void> Decode::process(const RunPtr& run) {
   if (!picture) return naming(picture.error(), source);
   if (!picture->metadata_warning.empty()) spdlog::warn("job {}: {}", run->job.id, picture->metadata_warning);
   run->picture = *std::move(picture);
+  if (run->network.companion != inference::Companion::kNone) {
+    auto companion = read_companion(source, run->picture, run->network.companion, settings->limits, settings->file_size);
+    if (!companion) return companion.error();
+    run->companion = companion->picture.colour;
+    run->companion_identity = companion->identity;
+    if (run->network.companion == inference::Companion::kDepth) {  // the result is depth: nothing but shape is the photograph's
+      run->picture.alpha.release();
+      run->picture.format = companion->picture.format;
+      run->picture.metadata = companion->picture.metadata;
+      run->picture.metadata_warning = companion->picture.metadata_warning;
+    }
+  }
+  run->plan = plan_picture(run->picture.colour.size(), run->network, facts);  // upright now
   return {};
 }
 

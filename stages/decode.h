@@ -5,25 +5,36 @@
 #include "base/result.h"
 #include "inference/registry.h"
 #include "queue/memory_ledger.h"
+#include "stages/device_gate.h"
 #include "stages/picture_run.h"
 #include "stages/settings.h"
 
 namespace retouchd::stages {
 
-/// File -> Picture. Reads the header first, sets the memory for the whole way aside (waiting for it when needed), then decodes.
+/// File -> Picture. Reads the header first, plans the picture's way, sets the memory for it aside (waiting for it when needed),
+/// then decodes.
 /// Threads: process() from several at once for different runs.
 class Decode {
  public:
   static constexpr std::string_view kName = "decode";
 
-  Decode(const SettingsCell& settings, const inference::Registry& networks, queue::MemoryLedger& memory)
-      : settings_(settings), networks_(networks), memory_(memory) {}
+  struct Options {
+    int largest_tile = 512;
+    int batch = 1;    ///< tiles that go to the device together
+    Bytes for_batch;  ///< what is set aside for weights and one batch already, for good
+  };
+
+  Decode(const Options& options, const SettingsCell& settings, const inference::Registry& networks, DeviceGate& gate,
+         queue::MemoryLedger& memory)
+      : options_(options), settings_(settings), networks_(networks), gate_(gate), memory_(memory) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 
  private:
+  const Options options_;
   const SettingsCell& settings_;
   const inference::Registry& networks_;
+  DeviceGate& gate_;
   queue::MemoryLedger& memory_;
 };
 

@@ -10,10 +10,10 @@ constexpr std::chrono::milliseconds kIdleSlice{250};
 
 }  // namespace
 
-DeviceWorker::DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler,
+DeviceWorker::DeviceWorker(DeviceGate& gate, Options options, queue::TileScheduler& scheduler,
                            queue::BoundedQueue<RestoredTile>& merge, PipelineObserver& observer,
                            std::function<StarvedCause()> why_idle)
-    : device_(device),
+    : gate_(gate),
       options_(options),
       scheduler_(scheduler),
       merge_(merge),
@@ -27,13 +27,13 @@ void DeviceWorker::wait_for_work() {
     const auto since = std::chrono::steady_clock::now();
     const StarvedCause cause = why_idle_();
     is_ready = scheduler_.wait_for_work(kIdleSlice);
-    observer_.device_starved(device_.name(), cause, std::chrono::steady_clock::now() - since);
+    observer_.device_starved(device().name(), cause, std::chrono::steady_clock::now() - since);
     note_alive();
   }
 }
 
 void DeviceWorker::run() {
-  Infer infer(device_, options_.batch, observer_);
+  Infer infer(gate_, options_.batch, observer_);
   while (true) {
     wait_for_work();
     auto batch = scheduler_.pop(options_.batch, options_.max_wait);

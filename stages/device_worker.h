@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <functional>
 
-#include "inference/device.h"
 #include "queue/bounded_queue.h"
 #include "queue/tile_scheduler.h"
+#include "stages/device_gate.h"
 #include "stages/infer.h"
 #include "stages/observer.h"
 
@@ -23,8 +23,8 @@ class DeviceWorker {
   };
 
   /// `why_idle` says what the device is waiting for at this moment.
-  DeviceWorker(inference::Device& device, Options options, queue::TileScheduler& scheduler,
-               queue::BoundedQueue<RestoredTile>& merge, PipelineObserver& observer, std::function<StarvedCause()> why_idle);
+  DeviceWorker(DeviceGate& gate, Options options, queue::TileScheduler& scheduler, queue::BoundedQueue<RestoredTile>& merge,
+               PipelineObserver& observer, std::function<StarvedCause()> why_idle);
 
   /// Until the scheduler is closed and empty.
   void run();
@@ -33,13 +33,13 @@ class DeviceWorker {
   [[nodiscard]] bool is_up() const noexcept { return up_.load(); }
   /// The last moment at which the device finished a batch well, or had nothing to do.
   [[nodiscard]] std::chrono::steady_clock::time_point last_alive() const noexcept { return last_alive_.load(); }
-  [[nodiscard]] const inference::Device& device() const noexcept { return device_; }
+  [[nodiscard]] const inference::Device& device() const noexcept { return gate_.device(); }
 
  private:
   void wait_for_work();
   void note_alive() noexcept { last_alive_.store(std::chrono::steady_clock::now()); }
 
-  inference::Device& device_;
+  DeviceGate& gate_;
   const Options options_;
   queue::TileScheduler& scheduler_;
   queue::BoundedQueue<RestoredTile>& merge_;

@@ -9,11 +9,13 @@
 #include <optional>
 
 #include "image/codec.h"
+#include "stages/companion.h"
 
 namespace retouchd::stages {
 namespace {
 
 using image::FileFormat;
+using inference::Companion;
 
 std::optional<FileFormat> format_named_by(const std::filesystem::path& path) {
   std::string suffix = path.extension().string();
@@ -33,11 +35,33 @@ std::optional<FileFormat> format_named_by(const std::filesystem::path& path) {
 }
 
 std::string details_of(const PictureRun& run, std::string_view warning) {
-  nlohmann::json details{
-      {"width", run.picture.width()}, {"height", run.picture.height()}, {"network", run.network.name}, {"route", run.route},
-      {"tiles", run.tiles},           {"tile_side", run.tile_side},     {"seconds", run.seconds}};
+  nlohmann::json details{{"width", run.picture.width()},
+                         {"height", run.picture.height()},
+                         {"network", run.network.name},
+                         {"network_sha256", run.network.sha256},
+                         {"route", run.route},
+                         {"mode", run.plan.is_single_pass ? "single_pass" : "tiled"},
+                         {"tiles", run.plan.tiles.count()},
+                         {"tile", {run.plan.tiles.tile.width, run.plan.tiles.tile.height}},
+                         {"seconds", run.seconds}};
+  if (run.network.companion != Companion::kNone) {
+    const FileIdentity& identity = run.companion_identity;  // intake takes the file that was used along with its original
+    details["companion"] = {{"path", companion_path(run.job.request.source, run.network.companion).string()},
+                            {"device", identity.device},
+                            {"inode", identity.inode},
+                            {"size", identity.size},
+                            {"mtime_ns", identity.mtime_ns}};
+  }
   if (!warning.empty()) details["warning"] = warning;
   return details.dump();
+}
+
+/// kInputChanged when `path` is no longer what was read.
+Result<void> check_unchanged(const std::filesystem::path& path, const FileIdentity& was) {
+  const auto now = identify_file(path);
+  if (!now) return now.error();
+  if (*now == was) return {};
+  return make_error(ErrorCode::kInputChanged, path.string() + " changed while it was being restored");
 }
 
 }  // namespace
@@ -63,16 +87,19 @@ Result<void> Encode::process(const RunPtr& run) {
                cv::INTER_CUBIC);  // super-resolution restores the colours only
   }
   FileFormat format = picture.format;
-  const std::filesystem::path target = target_for(picture, run->job.request.output, &format);
+  const queue::JobRequest& request = run->job.request;
+  const bool is_depth = run->network.companion == Companion::kDepth;
+  const std::filesystem::path wanted = is_depth ? depth_output(request.source, request.output) : request.output;
+  const std::filesystem::path target = target_for(picture, wanted, &format);
   std::string warning = picture.metadata_warning;
   const auto file = image::encode(picture, format, settings->output, &warning);
   if (!file) return file.error();
   run->seconds[std::string(kName)] = Seconds(std::chrono::steady_clock::now() - start).count();
 
-  const auto identity = identify_file(run->job.request.source);
-  if (!identity) return identity.error();
-  if (*identity != run->identity) {
-    return make_error(ErrorCode::kInputChanged, run->job.request.source.string() + " changed while it was being restored");
+  if (auto same = check_unchanged(request.source, run->identity); !same) return same;
+  if (run->network.companion != Companion::kNone) {
+    const auto path = companion_path(request.source, run->network.companion);
+    if (auto same = check_unchanged(path, run->companion_identity); !same) return same;
   }
   if (!run->begin_publishing()) return {};  // cancelled meanwhile
   if (auto published = publisher_.publish(run->job, target, *file, details_of(*run, warning)); !published) return published;

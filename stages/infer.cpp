@@ -5,12 +5,11 @@
 namespace retouchd::stages {
 namespace {
 
-Result<std::vector<cv::Mat>> run_on(inference::Device& device, const inference::NetworkInfo& network, const queue::Batch& batch) {
-  if (auto loaded = device.load(network); !loaded) return loaded.error();
-  std::vector<cv::Mat> windows;
+Result<std::vector<cv::Mat>> run_on(DeviceGate& gate, const inference::NetworkInfo& network, const queue::Batch& batch) {
+  std::vector<inference::Window> windows;
   windows.reserve(batch.tiles.size());
-  for (const queue::Tile& tile : batch.tiles) windows.push_back(tile.window);
-  return device.restore(network, batch.bin.side, windows);
+  for (const queue::Tile& tile : batch.tiles) windows.push_back({tile.window, tile.companion});
+  return gate.restore(network, {batch.bin.width, batch.bin.height}, windows);
 }
 
 }  // namespace
@@ -22,7 +21,7 @@ Result<std::vector<RestoredTile>> Infer::process(queue::Batch batch) {
   };  // only `tile` and `preview` push
   const auto& network = pass_of(batch.tiles.front())->network();
 
-  auto restored = run_on(device_, network, batch);
+  auto restored = run_on(gate_, network, batch);
   if (!restored) {
     for (const queue::Tile& tile : batch.tiles) pass_of(tile)->fail(restored.error());
     return restored.error();
@@ -31,7 +30,7 @@ Result<std::vector<RestoredTile>> Infer::process(queue::Batch batch) {
   std::set<std::uint64_t> pictures;
   for (const queue::Tile& tile : batch.tiles) pictures.insert(tile.picture);
   const Seconds busy = std::chrono::steady_clock::now() - start;
-  observer_.batch_finished(device_.name(), batch.tiles.size(), capacity_, pictures.size(), busy);
+  observer_.batch_finished(gate_.device().name(), batch.tiles.size(), capacity_, pictures.size(), busy);
   observer_.stage_finished(kName, busy);
 
   std::vector<RestoredTile> tiles;

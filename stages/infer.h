@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "inference/device.h"
 #include "queue/tile_scheduler.h"
+#include "stages/device_gate.h"
 #include "stages/observer.h"
 #include "stages/tiled_pass.h"
 
@@ -28,14 +28,14 @@ class Infer {
   static constexpr std::string_view kName = "infer";
 
   /// `capacity`: tiles in a full batch, for the metrics.
-  Infer(inference::Device& device, std::size_t capacity, PipelineObserver& observer)
-      : device_(device), capacity_(capacity), observer_(observer) {}
+  Infer(DeviceGate& gate, std::size_t capacity, PipelineObserver& observer)
+      : gate_(gate), capacity_(capacity), observer_(observer) {}
 
   /// On failure every picture in the batch was told.
   [[nodiscard]] Result<std::vector<RestoredTile>> process(queue::Batch batch);
 
  private:
-  inference::Device& device_;
+  DeviceGate& gate_;
   const std::size_t capacity_;
   PipelineObserver& observer_;
 };

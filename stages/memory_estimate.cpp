@@ -16,8 +16,10 @@ constexpr Bytes kPerPicture = mebibytes(4);
 }  // namespace
 
 Bytes estimate_memory(const image::PictureHeader& header, Bytes file, const inference::NetworkInfo& network) {
-  const Bytes planes = header.decoded_bytes();
+  Bytes planes = header.decoded_bytes();
+  if (network.companion == inference::Companion::kRightView) planes += planes;
   const std::uint64_t pixels = static_cast<std::uint64_t>(header.width) * header.height;
+  if (network.companion == inference::Companion::kDepth) planes += Bytes{pixels * 2 * sizeof(std::uint16_t)};  // and the result
   const int colours = header.channels >= 3 ? 3 : 1;
   const int type = CV_MAKETYPE(header.bits == 16 ? CV_16U : CV_8U, colours);
   const auto scale_area = static_cast<std::uint64_t>(network.scale) * static_cast<std::uint64_t>(network.scale);

@@ -11,6 +11,7 @@
 #include "queue/job.h"
 #include "queue/memory_ledger.h"
 #include "stages/observer.h"
+#include "stages/planner.h"
 
 namespace retouchd::stages {
 
@@ -23,12 +24,13 @@ struct PictureRun {
 
   const queue::Job job;
   queue::MemoryLedger::Reservation memory;
-  FileIdentity identity;           ///< of the file that was decoded
-  inference::NetworkInfo network;  ///< decode
-  image::Picture picture;          ///< decode; after merge its planes are the restored ones
-  std::string route;               ///< route: "local"
-  int tiles = 0;                   ///< tile
-  int tile_side = 0;
+  FileIdentity identity;                               ///< of the file that was decoded
+  inference::NetworkInfo network;                      ///< decode
+  image::Picture picture;                              ///< decode; after merge its planes are the restored ones
+  cv::Mat companion;                                   ///< decode: the second picture that the network wants, or empty
+  FileIdentity companion_identity;                     ///< of the second picture's file
+  std::string route;                                   ///< route: "local"
+  PicturePlan plan;                                    ///< decode: how it goes through the network
   std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
 
   [[nodiscard]] queue::Claim claim() const noexcept { return {job.id, job.epoch}; }

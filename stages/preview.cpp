@@ -23,8 +23,8 @@ Result<cv::Mat> Preview::restore(const RunPtr& run, const cv::Mat& small) {
   ends.failed = [promise](const Error& error) { promise->set_value(error); };
   promise.reset();  // from here on the tiles own it: when they are dropped unfinished, the promise breaks
   {
-    const auto pass = std::make_shared<TiledPass>(run, small, plan_best_tiles(small.size(), run->network, options_.largest_tile),
-                                                  true, std::move(ends));
+    const auto pass = std::make_shared<TiledPass>(
+        run, small, cv::Mat(), plan_best_tiles(small.size(), run->network, options_.largest_tile), true, std::move(ends));
     if (!TiledPass::push_tiles(pass, scheduler_)) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   }
   try {
@@ -41,9 +41,11 @@ Result<void> Preview::process(const RunPtr& run) {
   const bool is_made = !run->job.preview.empty();  // by an earlier attempt
   const double megapixels = static_cast<double>(picture.colour.total()) / 1e6;
   if (!settings->preview || !run->job.request.preview || is_made || megapixels <= settings->preview_megapixels) return {};
+  if (!run->companion.empty()) return {};  // a pair has no preview: depth is nothing to look at
 
   image::Picture small;
-  const cv::Mat shrunk = image::shrink_to(picture.colour, settings->preview_megapixels);
+  const cv::Mat shrunk =
+      image::shrink_to(picture.colour, settings->preview_megapixels / (run->network.scale * run->network.scale));
   auto restored = restore(run, shrunk);
   if (!restored) return restored.error();
   restored->convertTo(small.colour, CV_8U, restored->depth() == CV_16U ? 1.0 / 257.0 : 1.0);

@@ -11,6 +11,8 @@ namespace retouchd::stages {
 
 /// What of the stages' behaviour may change while the daemon runs.
 struct Settings {
+  /// Whether pictures go through the network whole.
+  enum class Mode { kAuto, kTiled, kSinglePass } mode = Mode::kAuto;
   image::DecodeLimits limits;
   Bytes file_size = mebibytes(512);  ///< larger files are refused
   image::EncodeOptions output;

@@ -20,14 +20,12 @@ class Tile {
  public:
   static constexpr std::string_view kName = "tile";
 
-  Tile(int largest, queue::TileScheduler& scheduler, queue::BoundedQueue<RunPtr>& finished, Outcomes& outcomes,
-       ProgressListener progress)
-      : largest_(largest), scheduler_(scheduler), finished_(finished), outcomes_(outcomes), progress_(std::move(progress)) {}
+  Tile(queue::TileScheduler& scheduler, queue::BoundedQueue<RunPtr>& finished, Outcomes& outcomes, ProgressListener progress)
+      : scheduler_(scheduler), finished_(finished), outcomes_(outcomes), progress_(std::move(progress)) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 
  private:
-  const int largest_;
   queue::TileScheduler& scheduler_;
   queue::BoundedQueue<RunPtr>& finished_;
   Outcomes& outcomes_;

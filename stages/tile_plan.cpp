@@ -46,19 +46,19 @@ void add_ramps(TileAxis& axis, int half_width) {
 TilePlan::Tile TilePlan::at(int index) const {
   const TileAxis::Window& column = across(index);
   const TileAxis::Window& row = down(index);
-  const int right = std::min(column.origin + side, x.length);
-  const int bottom = std::min(row.origin + side, y.length);
+  const int right = std::min(column.origin + tile.width, x.length);
+  const int bottom = std::min(row.origin + tile.height, y.length);
   return {{column.origin, row.origin, right - column.origin, bottom - row.origin},
           {column.begin, row.begin, column.end - column.begin, row.end - row.begin}};
 }
 
-TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int side) {
+TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, cv::Size tile) {
   TilePlan plan;
-  plan.side = side;
+  plan.tile = tile;
   plan.is_feathered = !network.receptive_field;
-  const int halo = plan.is_feathered ? round_up(kFeatherOverlap / 2, network.multiple) : network.halo();
-  plan.x = cut_axis(picture.width, side, halo, network.multiple);
-  plan.y = cut_axis(picture.height, side, halo, network.multiple);
+  const int halo = plan.is_feathered ? round_up(kFeatherOverlap / 2 / network.scale, network.multiple) : network.halo();
+  plan.x = cut_axis(picture.width, tile.width, halo, network.multiple);
+  plan.y = cut_axis(picture.height, tile.height, halo, network.multiple);
   if (plan.is_feathered) {
     add_ramps(plan.x, halo);
     add_ramps(plan.y, halo);
@@ -66,15 +66,24 @@ TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int
   return plan;
 }
 
+TilePlan plan_single_pass(cv::Size picture, const inference::NetworkInfo& network) {
+  return plan_tiles(picture, network, {round_up(picture.width, network.multiple), round_up(picture.height, network.multiple)});
+}
+
+int largest_side(const inference::NetworkInfo& network, int configured) noexcept {
+  return network.scale == 1 ? configured : std::max(128, configured / 2);
+}
+
 TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest) {
+  largest = largest_side(network, largest);
   const int context = std::max(2 * network.halo(), kFeatherOverlap);
-  const auto work = [](const TilePlan& plan) { return static_cast<std::int64_t>(plan.count()) * plan.side * plan.side; };
+  const auto work = [](const TilePlan& plan) { return static_cast<std::int64_t>(plan.count()) * plan.tile.area(); };
   std::optional<TilePlan> best;
   for (int base = 128; base <= largest || !best; base *= 2) {
     for (const int side : {base, base + base / 2}) {
       // At least half of a tile must be its own; a network that reaches farther gets larger tiles than `largest`.
       if (side % network.multiple != 0 || side < 2 * context || (side > largest && best)) continue;
-      TilePlan plan = plan_tiles(picture, network, side);
+      TilePlan plan = plan_tiles(picture, network, {side, side});
       if (!best || work(plan) <= work(*best)) best = std::move(plan);
     }
   }

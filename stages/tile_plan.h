@@ -25,24 +25,28 @@ struct TileAxis {
   std::vector<Window> windows;
 };
 
-/// Which tiles a picture is cut into. All tensors are `side` x `side`.
+/// Which tiles a picture is cut into. All tensors are of the size `tile`.
 ///
 /// A network with a finite receptive field gets a halo that covers it, and the merge keeps the cores: tiled equals whole. A side
 /// that is shorter than the tile is padded by reflection up to it. For a global network the cores blend into each other over
 /// ramps (feather), because there is no halo that could make tiles equal.
 struct TilePlan {
   struct Tile {
-    cv::Rect window;  ///< inside the picture; what is missing to side x side is padded by reflection
+    cv::Rect window;  ///< inside the picture; what is missing to a whole tile is padded by reflection
     cv::Rect core;    ///< inside `window`; the cores partition the picture
   };
 
-  int side = 0;
+  cv::Size tile;
   TileAxis x;
   TileAxis y;
   bool is_feathered = false;
 
   [[nodiscard]] int count() const noexcept { return static_cast<int>(x.windows.size() * y.windows.size()); }
   [[nodiscard]] cv::Size size() const noexcept { return {x.length, y.length}; }
+  /// Pixels that the network computes, over those of the picture.
+  [[nodiscard]] double work_ratio() const noexcept {
+    return static_cast<double>(tile.area()) * count() / static_cast<double>(size().area());
+  }
   /// Row-major: 0 is the top left tile.
   [[nodiscard]] Tile at(int index) const;
   /// The windows of tile `index` along the two axes.
@@ -54,14 +58,21 @@ struct TilePlan {
   }
 };
 
-/// Overlap of two tiles of a global network, in pixels.
+/// Overlap of two tiles of a global network, in output pixels.
 inline constexpr int kFeatherOverlap = 64;
 
-/// Cuts a picture into tiles of exactly `side`, which must exceed twice the halo (and kFeatherOverlap).
-[[nodiscard]] TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, int side);
+/// The largest side of a tile when `configured` is the limit: half of it for super-resolution, whose work and memory are those of
+/// its output.
+[[nodiscard]] int largest_side(const inference::NetworkInfo& network, int configured) noexcept;
 
-/// The side among 128, 192, 256, 384, 512, ... up to `largest` with the least work for this picture; of equals the larger. Few
-/// distinct sides, so that tiles of different pictures fit into one batch.
+/// Cuts a picture into tiles of exactly this size, whose sides must exceed twice the halo (and kFeatherOverlap).
+[[nodiscard]] TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, cv::Size tile);
+
+/// One tile that holds the whole picture, rounded up to the network's multiple.
+[[nodiscard]] TilePlan plan_single_pass(cv::Size picture, const inference::NetworkInfo& network);
+
+/// Square tiles of the side among 128, 192, 256, 384, 512, ... up to largest_side(network, `largest`) with the least work for
+/// this picture; of equals the larger. Few distinct sides, so that tiles of different pictures fit into one batch.
 [[nodiscard]] TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest);
 
 /// The weight of a tile's core at `position` along an axis: 1 inside, a raised cosine over the ramps, 0 outside. The weights of

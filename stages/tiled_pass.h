@@ -13,6 +13,9 @@
 
 namespace retouchd::stages {
 
+/// The type of what `network` makes of a picture of the type `source`: the same, or CV_16UC1 millimetres for depth.
+[[nodiscard]] int result_type(const inference::NetworkInfo& network, int source) noexcept;
+
 /// One picture (or its preview) going through the network tile by tile: what it is cut from, what it is put together on, and who
 /// is told at the end.
 ///
@@ -26,8 +29,9 @@ class TiledPass final : public queue::TileOwner {
     std::function<void(int done, int total)> progress;  ///< after each tile; may be empty
   };
 
-  /// `source` is RGB or gray, 8 or 16 bit; its pixels must not change any more.
-  TiledPass(RunPtr run, cv::Mat source, TilePlan plan, bool is_preview, Ends ends);
+  /// `source` is RGB or gray, 8 or 16 bit; `companion` is of the same size, or empty where the network wants none. Their pixels
+  /// must not change any more.
+  TiledPass(RunPtr run, cv::Mat source, cv::Mat companion, TilePlan plan, bool is_preview, Ends ends);
 
   /// Puts all tiles into the scheduler. Blocks while that is full; false when it was closed.
   [[nodiscard]] static bool push_tiles(const std::shared_ptr<TiledPass>& pass, queue::TileScheduler& scheduler);
@@ -43,6 +47,7 @@ class TiledPass final : public queue::TileOwner {
  private:
   const RunPtr run_;
   const cv::Mat source_;
+  const cv::Mat companion_;
   const TilePlan plan_;
   const bool is_preview_;
   const Ends ends_;

@@ -45,6 +45,11 @@ TEST_F(InputsTest, EarlierResultsBesideTheirOriginalsAreNoInputs) {
   EXPECT_EQ(find_inputs({"in"}, root, false).pictures.size(), 2U);
 }
 
+TEST_F(InputsTest, DepthPicturesOfAFolderBelongToOthers) {
+  for (const char* name : {"in/a.jpg", "in/a.depth.png", "in/a_restored.depth.png"}) write(name);
+  for (const bool beside : {false, true}) EXPECT_EQ(sources(find_inputs({"in"}, root, beside)), (Texts{"in/a.jpg"}));
+}
+
 TEST_F(InputsTest, PatternsAreExpandedUnlessTheyNameAFile) {
   for (const char* name : {"x1.jpg", "x2.jpg", "odd[1].jpg"}) write(name);
   EXPECT_EQ(sources(find_inputs({"x?.jpg"}, root, true)), (Texts{"x1.jpg", "x2.jpg"}));

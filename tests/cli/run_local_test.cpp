@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "tests/temporary_folder.h"
 
 namespace retouchd::cli {
@@ -9,6 +11,7 @@ namespace {
 
 TEST(RunLocal, PassesEverythingOn) {
   Arguments arguments;
+  arguments.command = "run";
   arguments.files = {"a.jpg", "b.jpg"};
   arguments.output = std::string("out/");
   EXPECT_EQ(daemon_words(arguments, "retouchd"),
@@ -19,6 +22,18 @@ TEST(RunLocal, PassesEverythingOn) {
   EXPECT_EQ(daemon_words(arguments, "/x/retouchd"),
             (std::vector<std::string>{"/x/retouchd", "--run", "a.jpg", "b.jpg", "--output", "out/", "--json", "--network",
                                       "other", "--config", "c.yaml"}));
+}
+
+TEST(RunLocal, LeavesTheOptionsOfPlanAndValidateToTheDaemon) {
+  std::ostringstream out, err;
+  Console console(out, err, false);
+  const auto parsed = parse_arguments({"--json", "plan", "3296x2192", "--memory", "128GiB", "--mode", "single_pass"}, console);
+  ASSERT_TRUE(std::holds_alternative<Arguments>(parsed)) << err.str();
+  EXPECT_EQ(daemon_words(std::get<Arguments>(parsed), "retouchd"),
+            (std::vector<std::string>{"retouchd", "plan", "3296x2192", "--memory", "128GiB", "--mode", "single_pass", "--json"}));
+  const auto help = parse_arguments({"validate", "--help"}, console);
+  ASSERT_TRUE(std::holds_alternative<Arguments>(help)) << err.str();
+  EXPECT_EQ(daemon_words(std::get<Arguments>(help), "retouchd"), (std::vector<std::string>{"retouchd", "validate", "--help"}));
 }
 
 TEST(RunLocal, FindsTheDaemonBesideItselfThenInTheBuildTreeThenOnThePath) {

@@ -153,7 +153,7 @@ watch:
 TEST(Reader, NamesThePlaceOfARefusedValueAndWhatIsAllowed) {
   EXPECT_EQ(errors_of("tile:\n  size: 500\n"),
             "c.yaml:2:9: tile.size: `500` is not allowed; expected a multiple of 8 from 128 to 2048");
-  EXPECT_EQ(errors_of("device: gpu"), "c.yaml:1:9: device: `gpu` is not allowed; expected auto, cpu or cuda");
+  EXPECT_EQ(errors_of("device: gpu"), "c.yaml:1:9: device: `gpu` is not allowed; expected auto, cpu, cuda or mps");
   EXPECT_EQ(errors_of("preview: {megapixels: 11}"),
             "c.yaml:1:23: preview.megapixels: `11` is not allowed; expected a number from 0.05 to 10");
   EXPECT_EQ(errors_of("http:\n  enabled: yes\n"), "c.yaml:2:12: http.enabled: `yes` is not allowed; expected true or false");
@@ -287,7 +287,7 @@ TEST(Reader, NamesThePlaceOfASyntaxError) {
 TEST(Reader, QuotesAtMostABitOfAStrangeValueOnOneLine) {
   const std::string message = errors_of(fmt::format("device: {:x>5000}", ""));
   EXPECT_LT(message.size(), 250U);
-  EXPECT_EQ(errors_of("device: \"a\\nb\""), "c.yaml:1:9: device: `a b` is not allowed; expected auto, cpu or cuda");
+  EXPECT_EQ(errors_of("device: \"a\\nb\""), "c.yaml:1:9: device: `a b` is not allowed; expected auto, cpu, cuda or mps");
 }
 
 class ConfigFiles : public testing::Test {

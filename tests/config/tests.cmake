@@ -1,5 +1,5 @@
 retouchd_unit_tests(config
-  changes_test.cpp checks_test.cpp endpoint_test.cpp environment_test.cpp quantity_test.cpp reader_test.cpp suggestion_test.cpp
+  changes_test.cpp checks_test.cpp endpoint_test.cpp override_test.cpp environment_test.cpp quantity_test.cpp reader_test.cpp suggestion_test.cpp
   value_test.cpp writer_test.cpp
   LIBS retouchd_config)
 

@@ -25,8 +25,14 @@ class MirrorDevice final : public inference::Device {
   [[nodiscard]] std::string description() const override { return "mirror"; }
   [[nodiscard]] int default_batch() const override { return 4; }
   [[nodiscard]] Result<void> load(const inference::NetworkInfo&) override { return {}; }
-  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const inference::NetworkInfo&, int,
-                                                     std::span<const cv::Mat> windows) override {
+  [[nodiscard]] int lanes() const override { return 1; }
+  [[nodiscard]] inference::PrecisionChoice precision_for(const inference::NetworkInfo&) const override { return {}; }
+  [[nodiscard]] Result<inference::Footprint> measure(const inference::NetworkInfo&, cv::Size, int) override {
+    return inference::Footprint{};
+  }
+  [[nodiscard]] std::optional<Bytes> memory() const override { return std::nullopt; }
+  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const inference::NetworkInfo&, cv::Size,
+                                                     std::span<const inference::Window> windows) override {
     std::unique_lock lock(mutex_);
     busy_ = true;
     changed_.notify_all();
@@ -36,9 +42,9 @@ class MirrorDevice final : public inference::Device {
       return make_error(ErrorCode::kDeviceFailed, "the mirror broke");
     }
     std::vector<cv::Mat> restored;
-    for (const cv::Mat& window : windows) {
+    for (const inference::Window& window : windows) {
       cv::Mat unit;
-      window.convertTo(unit, CV_32F, window.depth() == CV_16U ? 1.0 / 65535 : 1.0 / 255);
+      window.colour.convertTo(unit, CV_32F, window.colour.depth() == CV_16U ? 1.0 / 65535 : 1.0 / 255);
       restored.push_back(unit);
     }
     return restored;
@@ -83,7 +89,6 @@ class PipelineTest : public testing::Test {
  protected:
   void SetUp() override {
     fs::create_directories(folder_ / "previews");
-    networks_ = inference::Registry::scan({fs::path(RETOUCHD_SOURCE_DIR) / "models"});
     options_.memory = mebibytes(512);
     options_.previews = folder_ / "previews";
     options_.retry.backoff = {std::chrono::milliseconds(1)};
@@ -107,7 +112,7 @@ class PipelineTest : public testing::Test {
 
   void start() {
     pipeline_ = std::make_unique<Pipeline>(
-        options_, Pipeline::Surroundings{*store_, networks_, device_, observer_, system_clock(), [](queue::JobId, int, int) {}});
+        options_, Pipeline::Surroundings{*store_, networks_, gate_, observer_, system_clock(), [](queue::JobId, int, int) {}});
     store_->set_listener([this](const std::vector<queue::JobEvent>& events) {
       pipeline_->on_events(events);
       const std::lock_guard lock(mutex_);
@@ -162,8 +167,10 @@ class PipelineTest : public testing::Test {
   const TemporaryFolder temporary_;
   const fs::path folder_ = temporary_.path();
   PipelineOptions options_;
-  inference::Registry networks_;
+  inference::Registry networks_{{{fs::path(RETOUCHD_SOURCE_DIR) / "models"}}};
   MirrorDevice device_;
+  inference::Measurements measurements_{folder_ / "measurements.json"};
+  stages::DeviceGate gate_{device_, measurements_, true};
   BatchObserver observer_;
   std::unique_ptr<queue::JobStore> store_;
   std::unique_ptr<Pipeline> pipeline_;

@@ -8,16 +8,21 @@
 namespace retouchd::inference {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
+
+Registry::Options looking_in(std::vector<fs::path> folders) { return {std::move(folders)}; }
 
 const std::string kHeader =
     R"({"__metadata__":{"arch":"student-tiny","scale":"1","multiple":"8","receptive_field":"39","task":"denoise","license":"MIT"},)"
     R"("a":{"dtype":"U8","shape":[2,3],"data_offsets":[0,6]}})";
 
 TEST(Registry, ListsTheBuiltInNetworkWithItsFacts) {
-  const auto registry = Registry::scan({std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models"});
-  ASSERT_EQ(registry.networks().size(), 1U);  // the golden tensors beside it are no network
-  const NetworkInfo& network = registry.networks().front();
+  const Registry registry(looking_in({fs::path(RETOUCHD_SOURCE_DIR) / "models"}));
+  const auto found = registry.find("student-tiny");
+  ASSERT_TRUE(found) << found.error().message;
+  const NetworkInfo& network = *found;
+  EXPECT_FALSE(registry.find("student-tiny.golden"));  // the tensors beside it are no network
   EXPECT_EQ(network.name, "student-tiny");
   EXPECT_EQ(network.scale, 1);
   EXPECT_EQ(network.multiple, 8);
@@ -32,28 +37,83 @@ TEST(Registry, TheFirstFolderThatHoldsANameWins) {
   first.write_weights("mine.safetensors", kHeader, "123456");
   second.write_weights("mine.safetensors", kHeader, "abcdef");
   second.write_weights("other.safetensors", kHeader, "abcdef");
-  const auto registry = Registry::scan({first.path(), second.path()});
-  ASSERT_EQ(registry.networks().size(), 2U);
+  const Registry registry(looking_in({first.path(), second.path()}));
+  ASSERT_EQ(registry.contents()->networks.size(), 2U);
   EXPECT_EQ(registry.find("mine")->weights, first.path() / "mine.safetensors");
   EXPECT_EQ(registry.find("mine")->parameters, 6U);
   EXPECT_EQ(registry.find("other")->weights, second.path() / "other.safetensors");
 }
 
-TEST(Registry, PassesOverFilesOfOtherArchitecturesAndBrokenOnes) {
+TEST(Registry, ListsFilesThatCannotBeUsedWithTheReason) {
   const WeightFolder folder;
   folder.write_weights("foreign.safetensors", R"({"__metadata__":{"arch":"unheard-of"}})", "");
   folder.write_weights("broken.safetensors", "{", "");
-  EXPECT_TRUE(Registry::scan({folder.path()}).networks().empty());
+  const Registry registry(looking_in({folder.path()}));
+  EXPECT_TRUE(registry.contents()->networks.empty());
+  ASSERT_EQ(registry.contents()->refused.size(), 2U);
+  EXPECT_EQ(registry.contents()->refused[1].file, folder.path() / "foreign.safetensors");
+  EXPECT_THAT(registry.contents()->refused[1].reason, HasSubstr("unheard-of"));
+  const auto asked = registry.find("foreign");
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().code, ErrorCode::kBadWeights);
+  EXPECT_THAT(asked.error().message, HasSubstr("unheard-of"));
 }
 
 TEST(Registry, AnUnknownNameIsRefusedWithTheKnownOnes) {
   const WeightFolder folder;
   folder.write_weights("mine.safetensors", kHeader, "123456");
-  const auto found = Registry::scan({folder.path()}).find("yours");
+  const auto found = Registry(looking_in({folder.path()})).find("yours");
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, ErrorCode::kUnknownNetwork);
   EXPECT_THAT(found.error().message, HasSubstr("`yours`"));
   EXPECT_THAT(found.error().message, HasSubstr("mine"));
+}
+
+TEST(Registry, ALaterScanSeesWhatChanged) {
+  const WeightFolder folder;
+  folder.write_weights("mine.safetensors", kHeader, "123456");
+  Registry registry(looking_in({folder.path()}));
+  const auto before = registry.find("mine");
+  ASSERT_TRUE(before);
+  folder.write_weights("new.safetensors", kHeader, "654321");
+  fs::remove(folder.path() / "mine.safetensors");
+  folder.write_weights("mine.safetensors", kHeader, "abcdef");
+  EXPECT_FALSE(registry.find("new"));
+  registry.rescan();
+  EXPECT_TRUE(registry.find("new"));
+  const auto after = registry.find("mine");
+  ASSERT_TRUE(after);
+  EXPECT_NE(after->sha256, before->sha256);
+  EXPECT_NE(after->id(), before->id());
+}
+
+TEST(Registry, AManifestAddsWhatIsNotInTheWeights) {
+  const WeightFolder folder;
+  folder.write_weights("mine.safetensors", kHeader, "123456");
+  folder.write("mine.yaml", "task: dehaze\nlicense: CC0\n");
+  const auto found = Registry(looking_in({folder.path()})).find("mine");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->task, "dehaze");
+  EXPECT_EQ(found->license, "CC0");
+}
+
+TEST(Registry, AManifestMayNotContradictTheWeights) {
+  const WeightFolder folder;
+  folder.write_weights("mine.safetensors", kHeader, "123456");
+  folder.write("mine.yaml", "scale: 2\n");
+  const auto found = Registry(looking_in({folder.path()})).find("mine");
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().message, HasSubstr("mine.yaml"));
+}
+
+TEST(Registry, AMistakeInAManifestIsNamedWithItsLine) {
+  const WeightFolder folder;
+  folder.write_weights("mine.safetensors", kHeader, "123456");
+  folder.write("mine.yaml", "task: denoise\nlicence: MIT\n");
+  const auto found = Registry(looking_in({folder.path()})).find("mine");
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().message, HasSubstr("mine.yaml:2"));
+  EXPECT_THAT(found.error().message, HasSubstr("`licence`"));
 }
 
 }  // namespace

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <opencv2/core.hpp>
 
+#include "base/file.h"
 #include "inference/device.h"
 #include "inference/registry.h"
-#include "inference/safetensors.h"
+#include "inference/weights/safetensors.h"
 #include "weight_files.h"
 
 namespace retouchd::inference {
@@ -18,7 +19,7 @@ const std::filesystem::path kModels = std::filesystem::path(RETOUCHD_SOURCE_DIR)
 class StudentTiny : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    network_ = new NetworkInfo(*Registry::scan({kModels}).find("student-tiny"));
+    network_ = new NetworkInfo(*Registry({{kModels}}).find("student-tiny"));
     device_ = open_device({DeviceKind::kCpu, 2})->release();
     const auto loaded = device_->load(*network_);
     ASSERT_TRUE(loaded) << loaded.error().message;
@@ -28,9 +29,9 @@ class StudentTiny : public testing::Test {
     delete network_;
   }
 
-  static cv::Mat restore(const cv::Mat& window, int side) { return restore_all({window}, side).front(); }
-  static std::vector<cv::Mat> restore_all(const std::vector<cv::Mat>& windows, int side) {
-    auto restored = device_->restore(*network_, side, windows);
+  static cv::Mat restore(const cv::Mat& window, int side) { return restore_all({{window, {}}}, side).front(); }
+  static std::vector<cv::Mat> restore_all(const std::vector<Window>& windows, int side) {
+    auto restored = device_->restore(*network_, {side, side}, windows);
     EXPECT_TRUE(restored) << restored.error().message;
     return *restored;
   }
@@ -77,10 +78,11 @@ TEST_F(StudentTiny, AgreesWithTheNetworkItWasTrainedAs) {
 }
 
 TEST_F(StudentTiny, ATileDoesNotDependOnItsCompanyInTheBatch) {
-  std::vector<cv::Mat> windows;
-  for (int i = 0; i < 5; ++i) windows.push_back(random_picture(128, 128, CV_8UC3, i));
+  std::vector<Window> windows;
+  for (int i = 0; i < 5; ++i) windows.push_back({random_picture(128, 128, CV_8UC3, i), {}});
   const auto together = restore_all(windows, 128);
-  for (std::size_t i = 0; i < windows.size(); ++i) EXPECT_EQ(largest_difference(together[i], restore(windows[i], 128)), 0.0) << i;
+  for (std::size_t i = 0; i < windows.size(); ++i)
+    EXPECT_EQ(largest_difference(together[i], restore(windows[i].colour, 128)), 0.0) << i;
 }
 
 TEST_F(StudentTiny, APixelReachesNoFartherThanTheReceptiveField) {
@@ -113,6 +115,7 @@ TEST_F(StudentTiny, WeightsOfAnotherShapeAreRefusedByName) {
   broken.weights = folder.write_weights(
       "broken.safetensors",
       R"({"__metadata__":{"arch":"student-tiny"},"intro.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1234");
+  broken.sha256 = *sha256_hex_of_file(broken.weights);
   const auto loaded = device_->load(broken);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::kBadWeights);
@@ -122,8 +125,8 @@ TEST_F(StudentTiny, WeightsOfAnotherShapeAreRefusedByName) {
 TEST_F(StudentTiny, ANetworkThatWasNotLoadedIsAnErrorNotACrash) {
   NetworkInfo unknown = *network_;
   unknown.name = "never loaded";
-  const std::vector<cv::Mat> windows{random_picture(64, 64, CV_8UC3, 4)};
-  EXPECT_FALSE(device_->restore(unknown, 64, windows));
+  const std::vector<Window> windows{{random_picture(64, 64, CV_8UC3, 4), {}}};
+  EXPECT_FALSE(device_->restore(unknown, {64, 64}, windows));
 }
 
 }  // namespace

@@ -59,6 +59,49 @@ TEST_F(OriginalsTest, AreDeletedWhenThatIsAskedFor) {
   EXPECT_TRUE(std::filesystem::is_empty(original_.parent_path()));
 }
 
+class PairedOriginalsTest : public OriginalsTest {
+ protected:
+  PairedOriginalsTest() {
+    write_text(depth_, "its depth");
+    const auto identity = *identify_file(depth_);
+    job_.details = R"({"companion":{"path":")" + depth_.string() + R"(","inode":)" + std::to_string(identity.inode) +
+                   R"(,"size":)" + std::to_string(identity.size) + R"(,"mtime_ns":)" + std::to_string(identity.mtime_ns) + "}}";
+  }
+
+  const std::filesystem::path depth_ = scratch_.path() / "in/2024/a.depth.png";
+};
+
+TEST_F(PairedOriginalsTest, GoTogether) {
+  watch_.on_success = OnSuccess::kMove;
+  ASSERT_TRUE(finish_job(&watch_, job_));
+  EXPECT_TRUE(std::filesystem::is_empty(original_.parent_path()));
+  EXPECT_EQ(read_text(moved_), "the original");
+  EXPECT_EQ(read_text(scratch_.path() / "originals/2024/a.depth.png"), "its depth");
+}
+
+TEST_F(PairedOriginalsTest, StillBelongTogetherUnderAnotherName) {
+  watch_.on_success = OnSuccess::kMove;
+  write_text(moved_, "an older one");
+  ASSERT_TRUE(finish_job(&watch_, job_));
+  EXPECT_EQ(read_text(scratch_.path() / "originals/2024/a.2.jpg"), "the original");
+  EXPECT_EQ(read_text(scratch_.path() / "originals/2024/a.2.depth.png"), "its depth");
+}
+
+TEST_F(PairedOriginalsTest, AreDeletedTogether) {
+  watch_.on_success = OnSuccess::kDelete;
+  ASSERT_TRUE(finish_job(&watch_, job_));
+  EXPECT_TRUE(std::filesystem::is_empty(original_.parent_path()));
+}
+
+TEST_F(PairedOriginalsTest, ANewerSecondPictureStays) {
+  watch_.on_success = OnSuccess::kDelete;
+  write_text(depth_, "a newer depth");
+  const auto finished = finish_job(&watch_, job_);
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, ErrorCode::kInputChanged);
+  EXPECT_EQ(read_text(depth_), "a newer depth");
+}
+
 TEST_F(OriginalsTest, StayWhenSomebodyReplacedThem) {
   write_text(original_, "a newer version");
   for (const auto what : {OnSuccess::kMove, OnSuccess::kDelete}) {

@@ -2,25 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "hand_clock.h"
+
 namespace retouchd::intake {
 namespace {
 
 using namespace std::chrono_literals;
 using Evidence = SettleTracker::Evidence;
-
-class HandClock : public Clock {
- public:
-  [[nodiscard]] UnixMillis now() const override {
-    return UnixMillis{std::chrono::duration_cast<std::chrono::milliseconds>(time_)};
-  }
-  [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const override {
-    return std::chrono::steady_clock::time_point{time_};
-  }
-  void advance(std::chrono::milliseconds by) { time_ += by; }
-
- private:
-  std::chrono::nanoseconds time_{1h};
-};
 
 class SettleTrackerTest : public testing::Test {
  protected:

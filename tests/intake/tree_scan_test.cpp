@@ -95,5 +95,16 @@ TEST(WatchKey, TellsVersionsApartAndSurvivesARemount) {
   EXPECT_NE(watch_key("other", "a/b.jpg", identity), key);
 }
 
+TEST(WatchKey, TellsVersionsOfASecondPictureApart) {
+  const FileIdentity identity{1, 2, 300, 400};
+  FileIdentity second{1, 3, 500, 600};
+  const std::string key = watch_key("photos", "a/b.jpg", identity, &second);
+  EXPECT_NE(key, watch_key("photos", "a/b.jpg", identity));
+  second.inode = 9;
+  EXPECT_EQ(watch_key("photos", "a/b.jpg", identity, &second), key);
+  second.mtime_ns = 601;
+  EXPECT_NE(watch_key("photos", "a/b.jpg", identity, &second), key);
+}
+
 }  // namespace
 }  // namespace retouchd::intake

@@ -32,7 +32,7 @@ struct Ask {
 
 Tile tile(const Ask& ask) {
   Tile tile;
-  tile.bin = {"net", ask.side};
+  tile.bin = {"net", ask.side, ask.side};
   tile.picture = ask.picture;
   tile.index = ask.index;
   tile.priority = ask.priority;

@@ -40,7 +40,8 @@ class CanvasRoundTrip : public testing::TestWithParam<Case> {};
 TEST_P(CanvasRoundTrip, TilesOfAnUnchangedPicturePutItTogetherAgain) {
   const auto [type, feathered, scale] = GetParam();
   const cv::Mat picture = random_picture({701, 333}, type);
-  const TilePlan plan = plan_tiles(picture.size(), network_on_paper(feathered ? std::nullopt : std::optional(39), scale), 192);
+  const TilePlan plan =
+      plan_tiles(picture.size(), network_on_paper(feathered ? std::nullopt : std::optional(39), scale), {192, 192});
   Canvas canvas(plan, type, scale);
   for (int i = plan.count() - 1; i >= 0; --i) canvas.place(i, unchanged(picture, plan.at(i), scale));
   const cv::Mat result = canvas.take();
@@ -57,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(AllKinds, CanvasRoundTrip,
                                          Case{CV_8UC3, true, 2}));
 
 TEST(Canvas, ValuesOutsideTheRangeAreClamped) {
-  const TilePlan plan = plan_tiles({16, 16}, network_on_paper(0), 128);
+  const TilePlan plan = plan_tiles({16, 16}, network_on_paper(0), {128, 128});
   Canvas canvas(plan, CV_8UC1, 1);
   cv::Mat restored(16, 16, CV_32F, cv::Scalar(1.5));
   restored(cv::Rect(0, 0, 8, 16)).setTo(-0.2);
@@ -68,7 +69,7 @@ TEST(Canvas, ValuesOutsideTheRangeAreClamped) {
 }
 
 TEST(Canvas, FeatherHidesAStepBetweenTiles) {
-  const TilePlan plan = plan_tiles({320, 64}, network_on_paper(std::nullopt), 192);
+  const TilePlan plan = plan_tiles({320, 64}, network_on_paper(std::nullopt), {192, 192});
   ASSERT_EQ(plan.count(), 2);
   Canvas canvas(plan, CV_8UC1, 1);
   for (int i = 0; i < 2; ++i) canvas.place(i, cv::Mat(plan.at(i).window.size(), CV_32F, cv::Scalar(i == 0 ? 0.4 : 0.6)));

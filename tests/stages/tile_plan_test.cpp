@@ -37,7 +37,7 @@ TEST(TilePlan, CoversEveryLengthExactlyWithFullHalos) {
   for (const int side : {128, 192, 256, 512}) {
     for (int length = 1; length <= 2000; ++length) {
       SCOPED_TRACE(testing::Message() << "length " << length << ", side " << side);
-      expect_sound(plan_tiles({length, 16}, network, side).x, side, network.halo(), network.multiple);
+      expect_sound(plan_tiles({length, 16}, network, {side, side}).x, side, network.halo(), network.multiple);
       if (testing::Test::HasFatalFailure()) return;
     }
   }
@@ -48,7 +48,7 @@ TEST(TilePlan, UsesNoMoreTilesThanTheHaloDemands) {
   for (int length = 129; length <= 2000; ++length) {
     const int padded = (length + 7) / 8 * 8;
     const int own = 128 - 2 * network.halo();
-    EXPECT_EQ(plan_tiles({length, 16}, network, 128).x.windows.size(),
+    EXPECT_EQ(plan_tiles({length, 16}, network, {128, 128}).x.windows.size(),
               static_cast<std::size_t>((padded - 2 * network.halo() + own - 1) / own))
         << length;
   }
@@ -58,7 +58,7 @@ TEST(TilePlan, FeatherWeightsSumToOneEverywhere) {
   const auto network = network_on_paper(std::nullopt);
   for (const int side : {128, 256}) {
     for (int length = 1; length <= 2000; ++length) {
-      const TileAxis axis = plan_tiles({length, 16}, network, side).x;
+      const TileAxis axis = plan_tiles({length, 16}, network, {side, side}).x;
       for (int position = 0; position < length; ++position) {
         float sum = 0;
         int voices = 0;
@@ -80,7 +80,7 @@ TEST(TilePlan, FeatherWeightsSumToOneEverywhere) {
 }
 
 TEST(TilePlan, FeatherRampsFallSmoothly) {
-  const TileAxis axis = plan_tiles({600, 16}, network_on_paper(std::nullopt), 256).x;
+  const TileAxis axis = plan_tiles({600, 16}, network_on_paper(std::nullopt), {256, 256}).x;
   const TileAxis::Window& first = axis.windows.front();
   for (int position = first.end - first.ramp_end; position + 1 < first.end + first.ramp_end; ++position) {
     const float step = feather_weight(first, position) - feather_weight(first, position + 1);
@@ -91,24 +91,24 @@ TEST(TilePlan, FeatherRampsFallSmoothly) {
 
 TEST(TilePlan, TheBestSideDoesTheLeastWork) {
   const auto network = network_on_paper(39);
-  const auto work = [](const TilePlan& plan) { return plan.count() * plan.side * plan.side; };
+  const auto work = [](const TilePlan& plan) { return plan.count() * plan.tile.area(); };
   for (const cv::Size size :
        {cv::Size(90, 60), cv::Size(640, 480), cv::Size(1000, 1000), cv::Size(3296, 2192), cv::Size(100, 3000)}) {
     const TilePlan best = plan_best_tiles(size, network, 512);
-    EXPECT_LE(best.side, 512);
+    EXPECT_LE(best.tile.width, 512);
     for (const int side : {192, 256, 384, 512})
-      EXPECT_LE(work(best), work(plan_tiles(size, network, side))) << size.width << "x" << size.height;
+      EXPECT_LE(work(best), work(plan_tiles(size, network, {side, side}))) << size.width << "x" << size.height;
   }
 }
 
 TEST(TilePlan, AFarReachingNetworkGetsLargerTilesThanAskedFor) {
   const auto network = network_on_paper(300);
   const TilePlan plan = plan_best_tiles({2000, 2000}, network, 512);
-  EXPECT_GE(plan.side, 4 * network.halo());
+  EXPECT_GE(plan.tile.width, 4 * network.halo());
 }
 
 TEST(TilePlan, TilesLieInsideThePicture) {
-  const TilePlan plan = plan_tiles({1001, 333}, network_on_paper(39), 256);
+  const TilePlan plan = plan_tiles({1001, 333}, network_on_paper(39), {256, 256});
   const cv::Rect picture(0, 0, 1001, 333);
   int area = 0;
   for (int i = 0; i < plan.count(); ++i) {

@@ -14,7 +14,7 @@ namespace {
 class TiledEqualsWhole : public testing::TestWithParam<cv::Size> {};
 
 TEST_P(TiledEqualsWhole, ToTheLastBitOfThePictureAndWithinAMillionthInFp32) {
-  const auto registry = inference::Registry::scan({std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models"});
+  const inference::Registry registry({{std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models"}});
   const auto network = registry.find("student-tiny");
   ASSERT_TRUE(network);
   const auto device = inference::open_device({inference::DeviceKind::kCpu, 2});
@@ -26,13 +26,13 @@ TEST_P(TiledEqualsWhole, ToTheLastBitOfThePictureAndWithinAMillionthInFp32) {
   generator.fill(picture, cv::RNG::NORMAL, 120, 50);
 
   const int whole_side = 640;
-  const auto whole = (*device)->restore(*network, whole_side, std::vector<cv::Mat>{picture});
+  const auto whole = (*device)->restore(*network, {whole_side, whole_side}, std::vector<inference::Window>{{picture, {}}});
   ASSERT_TRUE(whole);
-  const TilePlan plan = plan_tiles(picture.size(), *network, 256);
+  const TilePlan plan = plan_tiles(picture.size(), *network, {256, 256});
   ASSERT_GT(plan.count(), 4);
   for (int i = 0; i < plan.count(); ++i) {
     const TilePlan::Tile tile = plan.at(i);
-    const auto restored = (*device)->restore(*network, plan.side, std::vector<cv::Mat>{picture(tile.window)});
+    const auto restored = (*device)->restore(*network, plan.tile, std::vector<inference::Window>{{picture(tile.window), {}}});
     ASSERT_TRUE(restored);
     const cv::Mat core = restored->front()(tile.core - tile.window.tl());
     EXPECT_LE(cv::norm(core, whole->front()(tile.core), cv::NORM_INF), 1e-6) << "tile " << i;

@@ -1,0 +1,159 @@
+#include "daemon/plan_tool.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "daemon/engine.h"
+#include "daemon/process_tuning.h"
+#include "image/codec.h"
+#include "stages/memory_estimate.h"
+#include "stages/planner.h"
+
+namespace retouchd::daemon {
+namespace {
+
+using nlohmann::json;
+
+struct Asked {
+  image::PictureHeader header;
+  Bytes file;
+};
+
+/// "3296x2192": an 8-bit colour JPEG of that size.
+std::optional<cv::Size> size_in(const std::string& text) {
+  const auto cross = text.find('x');
+  if (cross == std::string::npos) return std::nullopt;
+  const auto number = [&text](std::size_t from, std::size_t to) -> int {
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data() + from, text.data() + to, value);
+    return error == std::errc{} && end == text.data() + to && value > 0 && value <= 1'000'000 ? value : 0;
+  };
+  const cv::Size size(number(0, cross), number(cross + 1, text.size()));
+  if (size.width == 0 || size.height == 0) return std::nullopt;
+  return size;
+}
+
+Result<Asked> look_at(const std::string& picture, const stages::Settings& settings) {
+  Asked asked;
+  if (const auto size = size_in(picture)) {
+    asked.header.width = static_cast<std::uint32_t>(size->width);
+    asked.header.height = static_cast<std::uint32_t>(size->height);
+    asked.file = Bytes{static_cast<std::uint64_t>(size->area()) / 2};
+    return asked;
+  }
+  const auto file = read_file(picture, settings.file_size);
+  if (!file) return file.error();
+  auto header = image::read_header(*file, settings.limits);
+  if (!header) return make_error(header.error().code, picture + ": " + header.error().message);
+  return Asked{*header, Bytes{file->size()}};
+}
+
+/// Least overlap of neighbours along both axes; 0 for a single tile.
+int overlap_of(const stages::TilePlan& plan) {
+  int least = 0;
+  const auto look = [&least](const stages::TileAxis& axis, int tile) {
+    for (std::size_t i = 0; i + 1 < axis.windows.size(); ++i) {
+      const int overlap = axis.windows[i].origin + tile - axis.windows[i + 1].origin;
+      least = least == 0 ? overlap : std::min(least, overlap);
+    }
+  };
+  look(plan.x, plan.tile.width);
+  look(plan.y, plan.tile.height);
+  return least;
+}
+
+void print(const json& plan) {
+  const auto line = [](std::string_view name, const std::string& value, const json& entry) {
+    fmt::print("{:<10} {:<28} {}\n", name, value, entry.value("reason", ""));
+  };
+  const json& tile = plan.at("tile");
+  fmt::print("{} {}x{}, {:.1f} MP, on {}\n", plan.at("picture").value("name", ""), plan.at("picture").value("width", 0),
+             plan.at("picture").value("height", 0), plan.at("picture").value("megapixels", 0.0), plan.value("device", ""));
+  line("route", plan.at("route").value("value", ""), plan.at("route"));
+  line("network", plan.at("network").value("name", ""), {{"reason", plan.at("network").value("variant", "")}});
+  line("precision", plan.at("precision").value("value", ""), plan.at("precision"));
+  line("mode", plan.at("mode").value("value", ""), plan.at("mode"));
+  line("tile",
+       fmt::format("{} of {}x{}, overlap {}", tile.value("count", 0), tile.value("width", 0), tile.value("height", 0),
+                   tile.value("overlap", 0)),
+       tile);
+  line("work", fmt::format("{:.2f} x the picture", plan.at("work_ratio").value("value", 0.0)), plan.at("work_ratio"));
+  line("batch", std::to_string(plan.at("batch").value("value", 0)), plan.at("batch"));
+  const json& memory = plan.at("memory");
+  line("memory", memory.at("bytes").is_null() ? "unknown" : to_string(Bytes{memory.value("bytes", std::uint64_t{0})}), memory);
+  line("picture", to_string(Bytes{plan.at("picture_memory").value("bytes", std::uint64_t{0})}), plan.at("picture_memory"));
+  const json& time = plan.at("time");
+  line("time", time.at("seconds").is_null() ? "unknown" : fmt::format("{:.1f} s", time.value("seconds", 0.0)), time);
+}
+
+int refuse(const Error& error) {
+  fmt::print(stderr, "retouch: {}\n  {}\n", error.message, error.remedy());
+  return traits_of(error.code).exit_code;
+}
+
+}  // namespace
+
+int plan_tool(config::Config config, const PlanOptions& options) {
+  if (!options.network.empty()) config.network = options.network;
+  if (options.memory) config.memory = *options.memory;
+  const auto asked = look_at(options.picture, settings_of(config));
+  if (!asked) return refuse(asked.error());
+  const inference::Registry networks(registry_options(config));
+  const auto network = networks.find(config.network);
+  if (!network) return refuse(network.error());
+  auto device = inference::open_device(device_options(config));
+  if (!device) return refuse(device.error());
+  const auto choice = (*device)->precision_for(*network);
+  const inference::Measurements measurements(measurements_file(config));
+
+  const cv::Size size(static_cast<int>(asked->header.width), static_cast<int>(asked->header.height));
+  const Bytes picture_memory = stages::estimate_memory(asked->header, asked->file, *network);
+  const Bytes budget = config.memory - resident_memory() - unseen_memory();
+  const stages::PlanFacts facts{settings_of(config).mode,
+                                config.tile.size,
+                                batch_of(config, **device),
+                                (*device)->lanes(),
+                                options.memory || !(*device)->memory() ? budget - picture_memory : *(*device)->memory(),
+                                measurements.find({(*device)->description(), network->id(), choice.precision, config.optimize})};
+  const stages::PicturePlan plan = stages::plan_picture(size, *network, facts);
+  const auto reason = [&plan](const std::string& about) { return plan.reasons.contains(about) ? plan.reasons.at(about) : ""; };
+
+  const json report{
+      {"picture",
+       {{"name", options.picture}, {"width", size.width}, {"height", size.height}, {"megapixels", asked->header.megapixels()}}},
+      {"network", {{"name", network->name}, {"architecture", network->architecture}, {"variant", network->variant}}},
+      {"device", (*device)->description()},
+      {"route", {{"value", "local"}, {"reason", "no cloud node is configured"}}},
+      {"precision",
+       {{"value", inference::name_of(choice.precision)}, {"reason", choice.warning.empty() ? choice.reason : choice.warning}}},
+      {"mode", {{"value", plan.is_single_pass ? "single_pass" : "tiled"}, {"reason", reason("mode")}}},
+      {"tile",
+       {{"width", plan.tiles.tile.width},
+        {"height", plan.tiles.tile.height},
+        {"count", plan.tiles.count()},
+        {"overlap", overlap_of(plan.tiles)},
+        {"reason", reason("tile")}}},
+      {"work_ratio", {{"value", plan.tiles.work_ratio()}, {"reason", "pixels computed over pixels of the picture"}}},
+      {"batch",
+       {{"value", plan.batch},
+        {"reason", plan.batch == 1 ? "one tile" : "tiles of this picture; those of others fill it when there are fewer"}}},
+      {"memory", {{"bytes", plan.memory ? json(plan.memory->value) : json()}, {"reason", reason("memory")}}},
+      {"picture_memory",
+       {{"bytes", picture_memory.value}, {"reason", "decoded, restored and encoded picture at the worst moment"}}},
+      {"memory_budget", {{"bytes", facts.memory.value}, {"reason", "what is left for the tensors of one picture"}}},
+      {"time",
+       {{"seconds", plan.seconds ? json(*plan.seconds) : json()},
+        {"reason", "of the device alone, from the same measurement as the memory"}}}};
+  if (options.json) {
+    fmt::print("{}\n", report.dump());
+  } else {
+    print(report);
+  }
+  return 0;
+}
+
+}  // namespace retouchd::daemon

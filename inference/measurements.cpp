@@ -1,0 +1,98 @@
+#include "inference/measurements.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "base/file.h"
+
+namespace retouchd::inference {
+namespace {
+
+constexpr Bytes kMaxFile = mebibytes(4);
+/// Larger than a strip of the optimised path, so that the line through both holds beyond.
+constexpr int kSmall = 256;
+constexpr int kLarge = 384;
+
+std::string text_of(const Measurements::Key& key) {
+  return key.device + " | " + key.network + " | " + std::string(name_of(key.precision)) + (key.optimize ? "" : " | plain");
+}
+
+int round_up(int side, int multiple) { return (side + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+Bytes CostModel::memory_for(double pixels) const noexcept {
+  return {static_cast<std::uint64_t>(std::max(0.0, bytes_per_pixel * pixels + fixed_bytes))};
+}
+
+double CostModel::seconds_for(double pixels) const noexcept {
+  return std::max(0.0, seconds_per_megapixel * pixels / 1e6 + fixed_seconds);
+}
+
+Result<CostModel> measure_cost(Device& device, const NetworkInfo& network) {
+  // Super-resolution works at the output's size; so do its windows.
+  const int small = round_up(kSmall / network.scale, network.multiple);
+  const int large = std::max(round_up(kLarge / network.scale, network.multiple), small + network.multiple);
+  if (auto warmed = device.measure(network, {small, small}, 1); !warmed) return warmed.error();
+  const auto first = device.measure(network, {small, small}, 1);
+  if (!first) return first.error();
+  const auto second = device.measure(network, {large, large}, 1);
+  if (!second) return second.error();
+
+  const double more = static_cast<double>(large) * large - static_cast<double>(small) * small;
+  CostModel model;
+  model.bytes_per_pixel = (static_cast<double>(second->peak.value) - static_cast<double>(first->peak.value)) / more;
+  model.fixed_bytes = static_cast<double>(first->peak.value) - model.bytes_per_pixel * small * small;
+  model.seconds_per_megapixel = std::max(0.0, (second->time - first->time).count()) / more * 1e6;
+  model.fixed_seconds = std::max(0.0, first->time.count() - model.seconds_per_megapixel * small * small / 1e6);
+  return model;
+}
+
+Measurements::Measurements(std::filesystem::path file) : file_(std::move(file)) {
+  const auto content = read_file(file_, kMaxFile);
+  if (!content) return;
+  const auto json = nlohmann::json::parse(*content, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return;
+  try {
+    for (const auto& [key, value] : json.items()) {
+      models_[key] = {value.at("bytes_per_pixel").get<double>(), value.at("fixed_bytes").get<double>(),
+                      value.at("seconds_per_megapixel").get<double>(), value.at("fixed_seconds").get<double>()};
+    }
+  } catch (const nlohmann::json::exception&) {
+    models_.clear();
+  }
+}
+
+std::optional<CostModel> Measurements::find(const Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = models_.find(text_of(key));
+  if (found == models_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<void> Measurements::put(const Key& key, const CostModel& model) {
+  const std::lock_guard lock(mutex_);
+  models_[text_of(key)] = model;
+  return write();
+}
+
+Result<void> Measurements::write() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [key, model] : models_) {
+    json[key] = {{"bytes_per_pixel", model.bytes_per_pixel},
+                 {"fixed_bytes", model.fixed_bytes},
+                 {"seconds_per_megapixel", model.seconds_per_megapixel},
+                 {"fixed_seconds", model.fixed_seconds}};
+  }
+  const std::string text = json.dump(2) + "\n";
+  const std::filesystem::path temporary = file_.string() + ".tmp";
+  if (auto written = write_file_synced(temporary, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}); !written)
+    return written;
+  std::error_code failed;
+  std::filesystem::rename(temporary, file_, failed);
+  if (failed) return make_error(ErrorCode::kIoError, "cannot replace " + file_.string() + ": " + failed.message());
+  return {};
+}
+
+}  // namespace retouchd::inference

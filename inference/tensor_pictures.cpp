@@ -1,0 +1,130 @@
+#include "inference/tensor_pictures.h"
+
+#include <ATen/Functions.h>
+
+#include <array>
+#include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
+#include <vector>
+
+namespace retouchd::inference {
+namespace {
+
+constexpr double kMillimetres = 1000.0;  // in a metre
+constexpr double kFullScale = 65535.0;   // of CV_16U
+
+/// A network with one channel restores each colour of a picture on its own.
+int places_of(const NetworkInfo& info, const Window& window) {
+  return info.channels == 1 && info.companion == Companion::kNone ? window.colour.channels() : 1;
+}
+
+double unit_of(const cv::Mat& picture) { return picture.depth() == CV_16U ? 1.0 / kFullScale : 1.0 / 255.0; }
+
+/// `picture` with that many channels.
+cv::Mat with_channels(const cv::Mat& picture, int channels) {
+  if (picture.channels() == channels) return picture;
+  cv::Mat converted;
+  cv::cvtColor(picture, converted, channels == 3 ? cv::COLOR_GRAY2RGB : cv::COLOR_RGB2GRAY);
+  return converted;
+}
+
+/// Writes `picture` times `scale` into `plane`, padding to the right and below by reflection (by repeating the edge where there
+/// are too few pixels to reflect).
+void fill(const cv::Mat& picture, double scale, cv::Mat plane) {
+  const int right = plane.cols - picture.cols;
+  const int below = plane.rows - picture.rows;
+  if (right == 0 && below == 0) {
+    picture.convertTo(plane, CV_32F, scale);
+    return;
+  }
+  cv::Mat unit;
+  picture.convertTo(unit, CV_32F, scale);
+  cv::copyMakeBorder(unit, plane, 0, below, 0, right, cv::BORDER_REFLECT_101 | cv::BORDER_ISOLATED);
+}
+
+/// Item `index` of a [N, H, W, C] tensor.
+cv::Mat plane_of(const at::Tensor& tensor, std::int64_t index) {
+  const auto channels = static_cast<int>(tensor.size(3));
+  float* data = tensor.data_ptr<float>() + index * tensor.stride(0);
+  return {static_cast<int>(tensor.size(1)), static_cast<int>(tensor.size(2)), CV_32FC(channels), data};
+}
+
+void fill_window(const NetworkInfo& info, const Window& window, const at::Tensor& input, std::int64_t index) {
+  const cv::Mat& colour = window.colour;
+  if (places_of(info, window) == 3) {
+    std::vector<cv::Mat> planes;
+    cv::split(colour, planes);
+    for (int c = 0; c < 3; ++c)
+      fill(planes[static_cast<std::size_t>(c)], unit_of(colour) * info.range, plane_of(input, index + c));
+    return;
+  }
+  if (info.companion == Companion::kNone) {
+    fill(with_channels(colour, info.channels), unit_of(colour) * info.range, plane_of(input, index));
+    return;
+  }
+  const cv::Size size(static_cast<int>(input.size(2)), static_cast<int>(input.size(1)));
+  cv::Mat first(size, CV_32FC(info.channels));
+  fill(with_channels(colour, info.channels), unit_of(colour) * info.range, first);
+  const bool is_depth = info.companion == Companion::kDepth;
+  cv::Mat second(size, CV_32FC(is_depth ? 1 : info.channels));
+  if (is_depth) {
+    fill(window.companion, 1.0 / kMillimetres, second);
+  } else {
+    fill(with_channels(window.companion, info.channels), unit_of(window.companion) * info.range, second);
+  }
+  cv::Mat both = plane_of(input, index);
+  std::vector<int> pairs;
+  for (int c = 0; c < both.channels(); ++c) pairs.insert(pairs.end(), {c, c});  // the parts' channels count through
+  const std::array<cv::Mat, 2> parts{first, second};
+  cv::mixChannels(parts.data(), parts.size(), &both, 1, pairs.data(), pairs.size() / 2);
+}
+
+cv::Mat picture_from(const NetworkInfo& info, const cv::Mat& plane, const Window& window) {
+  const cv::Mat part = plane(cv::Rect(0, 0, window.colour.cols * info.scale, window.colour.rows * info.scale));
+  if (info.companion == Companion::kDepth) return part * (kMillimetres / kFullScale);
+  cv::Mat restored;
+  if (part.channels() == 3 && window.colour.channels() == 1) {
+    // The three channels were equal going in; their mean has less noise than any one of them.
+    const float third = 1.0F / 3.0F / static_cast<float>(info.range);
+    cv::transform(part, restored, cv::Matx13f(third, third, third));
+  } else {
+    part.convertTo(restored, CV_32F, 1.0 / info.range);
+  }
+  return restored;
+}
+
+}  // namespace
+
+at::Tensor to_tensor(const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows, bool pinned) {
+  std::int64_t places = 0;
+  for (const Window& window : windows) places += places_of(info, window);
+  at::Tensor input = at::empty({places, tensor.height, tensor.width, info.input_channels()},
+                               at::TensorOptions().dtype(at::kFloat).pinned_memory(pinned));
+  std::int64_t next = 0;
+  for (const Window& window : windows) {
+    fill_window(info, window, input, next);
+    next += places_of(info, window);
+  }
+  return input;
+}
+
+void to_pictures(const NetworkInfo& info, const at::Tensor& output, std::span<const Window> windows,
+                 std::span<cv::Mat> restored) {
+  std::int64_t next = 0;
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    if (places_of(info, windows[i]) == 3) {
+      std::vector<cv::Mat> planes;
+      for (int c = 0; c < 3; ++c) {
+        planes.push_back(
+            plane_of(output, next + c)(cv::Rect(0, 0, windows[i].colour.cols * info.scale, windows[i].colour.rows * info.scale)));
+      }
+      cv::merge(planes, restored[i]);
+      restored[i] /= info.range;
+      next += 3;
+    } else {
+      restored[i] = picture_from(info, plane_of(output, next++), windows[i]);
+    }
+  }
+}
+
+}  // namespace retouchd::inference
