@@ -8,6 +8,9 @@ namespace retouchd {
 /// Time since the Unix epoch in milliseconds; what the job store keeps.
 using UnixMillis = std::chrono::sys_time<std::chrono::milliseconds>;
 
+/// A moment that does not come.
+inline constexpr UnixMillis kNever = UnixMillis::max();
+
 /// Where everything that waits or stamps gets its time, so that tests can turn the hands.
 /// Threads: safe.
 class Clock {

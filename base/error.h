@@ -26,6 +26,8 @@ enum class ErrorCode {
   kUnknownNetwork,     ///< no such network in the registry
   kBadWeights,         ///< weight file missing, malformed or not matching its network
   kDeviceFailed,       ///< inference device failed
+  kOutOfDeviceMemory,  ///< a batch did not fit into the device's memory
+  kDeadlinePassed,     ///< the job was not begun or not finished by its deadline
   kUnknownJob,         ///< no job with that id
   kConflict,           ///< same idempotency key, different request
   kBusy,               ///< queue full or draining; try again later

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "cli/outcome.h"
@@ -24,6 +25,13 @@ void add_submit(CLI::App& app, Arguments& arguments) {
   command->add_flag("--overwrite", arguments.overwrite, "Replace a file that retouchd did not write");
   command->add_flag("!--no-preview", arguments.preview, "Skip the preview");
   command->add_option("--priority", arguments.priority, "Higher goes first")->check(CLI::Range(-1000, 1000));
+  const std::map<std::string, double> units{{"s", 1}, {"m", 60}, {"h", 3'600}, {"d", 86'400}};
+  command
+      ->add_option("--deadline", arguments.deadline_s,
+                   "Give a picture up that is not done so long after it was submitted, such as 90s, 10m or 2h")
+      ->type_name("TIME")
+      ->check(CLI::Range(0.001, 10 * 365 * 86'400.0, "more than 0 to 3650d"))
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::Options::CASE_SENSITIVE, "TIME"));
   command->add_option("--key", arguments.key, "Idempotency key: the same key again gives the same job")
       ->check([](const std::string& key) {
         return key.empty() || key.size() > 200 ? std::string("a key has 1 to 200 bytes") : std::string();
@@ -44,6 +52,16 @@ void add_passed_on(CLI::App& app, const std::string& name, const std::string& de
   command->set_help_flag();
   command->fallthrough(false);
   command->prefix_command();
+}
+
+void add_top(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("top", "Show how busy the daemon is, until interrupted");
+  command->add_flag("--once", arguments.once, "Show it one time, as without a terminal");
+  const std::map<std::string, double> units{{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3'600}};
+  command->add_option("--interval", arguments.interval_s, "Time between two looks, such as 1s or 500ms (default: 1s)")
+      ->type_name("TIME")
+      ->check(CLI::Range(0.1, 3600.0, "0.1s to 1h"))
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::Options::CASE_SENSITIVE, "TIME"));
 }
 
 CLI::App* add_jobs(CLI::App& app, Arguments& arguments, const std::string& name, const std::string& description, bool required) {
@@ -80,6 +98,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   add_jobs(app, arguments, "retry", "Put failed or cancelled jobs back into the queue", true);
   auto* events = add_jobs(app, arguments, "events", "Show what has happened to jobs", true);
   events->add_option("--since", arguments.since, "Only events with a larger sequence number")->check(CLI::NonNegativeNumber);
+  add_top(app, arguments);
   app.add_subcommand("models", "List the networks");
   app.add_subcommand("ping", "Ask whether the daemon is there");
   add_run(app, arguments);

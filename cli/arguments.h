@@ -29,11 +29,14 @@ struct Arguments {
   bool overwrite = false;
   bool preview = true;
   int priority = 0;
+  double deadline_s = 0;  ///< 0: none
   std::optional<double> timeout_s;
   std::vector<std::int64_t> jobs;
   std::string state;
   int limit = 100;
   std::int64_t since = 0;
+  bool once = false;      ///< top: show it one time
+  double interval_s = 1;  ///< top: between two looks
 };
 
 /// The arguments, or the exit code when there is nothing more to do: help and version were printed (0), or a usage error (2).

@@ -8,6 +8,7 @@
 #include "cli/outcome.h"
 #include "cli/run_local.h"
 #include "cli/submit_command.h"
+#include "cli/top_command.h"
 #include "cli/watch_command.h"
 
 namespace retouchd::cli {
@@ -24,6 +25,7 @@ int dispatch(const Arguments& arguments, Console& console, const config::Environ
     return traits_of(connection.error().code).exit_code;
   }
   if (arguments.command == "watch") return watch_command(arguments, *connection, console);
+  if (arguments.command == "top") return top_command(arguments, *connection, console);
   return job_command(arguments, *connection, console);
 }
 

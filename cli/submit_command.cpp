@@ -41,6 +41,7 @@ std::vector<wire::Submit> make_submits(const Arguments& arguments, const Inputs&
       submit.key = own.size() <= 255 ? own : fmt::format("{}-{:016x}", base, std::hash<std::string>{}(own));
     }
     submit.priority = arguments.priority;
+    submit.deadline_seconds = arguments.deadline_s;
     submit.preview = arguments.preview;
     submit.overwrite = arguments.overwrite;
   }

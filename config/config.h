@@ -47,6 +47,11 @@ struct Tile {
   std::chrono::milliseconds max_wait{5};  ///< an idle device waits so long for a fuller batch
 };
 
+/// Pictures whose full pass takes long keep their finished tiles on disk.
+struct Resume {
+  std::chrono::seconds longer_than{60};  ///< of the device's time for the picture, as measured before
+};
+
 struct Preview {
   bool enabled = true;
   double megapixels = 1.0;  ///< 0.05..10
@@ -97,7 +102,9 @@ struct Config {
   std::vector<std::filesystem::path> model_dirs;  ///< searched for weights, first match wins
   Bytes memory{0};                                ///< budget of the whole process; 0: half of the machine's memory
   std::string network = "student-tiny";
-  enum class Device { kAuto, kCpu, kCuda, kMps } device = Device::kAuto;
+  std::string device = "auto";  ///< inference::DeviceOptions::devices
+  std::string simulation;       ///< of simulated devices: inference/simulated_device.h
+  bool deterministic = false;   ///< results do not depend on what else is restored at the same time, bit for bit
   enum class Precision { kAuto, kFp32, kTf32, kFp16, kBf16, kMixed, kInt8 } precision = Precision::kAuto;
   bool optimize = true;  ///< false: networks run operation by operation, in fp32
   enum class Mode { kAuto, kTiled, kSinglePass } mode = Mode::kAuto;
@@ -107,6 +114,7 @@ struct Config {
   ZeroMq zmq;
   Http http;
   Tile tile;
+  Resume resume;
   Preview preview;
   Output output;
   Limits limits;

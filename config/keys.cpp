@@ -132,13 +132,19 @@ std::vector<Key<Config>> make_config_keys() {
           "network", kReload, [](auto& c) -> auto& { return c.network; }, network_name(),
           "The neural network that restores, unless a watch or a request names another."),
       top(
-          "device", kRestart, [](auto& c) -> auto& { return c.device; },
-          choice<Config::Device>({{"auto", Config::Device::kAuto},
-                                  {"cpu", Config::Device::kCpu},
-                                  {"cuda", Config::Device::kCuda},
-                                  {"mps", Config::Device::kMps}}),
-          "Where the network runs; auto takes a GPU where there is one, else the CPU; cuda and mps refuse to start without "
-          "theirs."),
+          "device", kRestart, [](auto& c) -> auto& { return c.device; }, device_names(),
+          "Where the networks run; auto and cuda take all GPUs, auto the CPU where there is none; whatever is named must be "
+          "there. "
+          "Several devices share the work as fast as each can."),
+      top(
+          "simulation", kRestart, [](auto& c) -> auto& { return c.simulation; },
+          or_auto<std::string>(text(500, "settings such as rate=500 copy=1ms fault=oom@3"), {}),
+          "How simulated devices behave, which restore nothing: for benchmarks and for rehearsing alarms.",
+          "500 tiles of 512x512 a second"),
+      top(
+          "deterministic", kRestart, [](auto& c) -> auto& { return c.deterministic; }, yes_or_no(),
+          "Whether a picture's result is the same, bit for bit, whatever else is restored at the same time; batches then always "
+          "have their full size, and a lone tile has one CPU thread."),
       top(
           "precision", kRestart, [](auto& c) -> auto& { return c.precision; },
           choice<Config::Precision>({{"auto", Config::Precision::kAuto},
@@ -194,13 +200,22 @@ std::vector<Key<Config>> make_config_keys() {
 
       top(
           "tile.size", kRestart, [](auto& c) -> auto& { return c.tile.size; }, whole_number(128, 2048, 8),
-          "Largest side of a tile in pixels; smaller tiles need less memory and repeat more work at their borders."),
+          "A tile has at most this many pixels squared, whatever its shape; smaller tiles need less memory and repeat more work "
+          "at "
+          "their borders."),
       top(
-          "tile.batch", kRestart, [](auto& c) -> auto& { return c.tile.batch; }, count_or_auto(1024), "Most tiles in one batch.",
+          "tile.batch", kRestart, [](auto& c) -> auto& { return c.tile.batch; }, count_or_auto(1024),
+          "Most tiles in one batch; a CPU, which computes tile by tile, gains nothing from more than one.",
           "chosen for the device (0 says the same)"),
       top(
           "tile.max_wait", kRestart, [](auto& c) -> auto& { return c.tile.max_wait; }, duration(0ms, 10s),
           "How long an idle device waits for more tiles to fill its batch."),
+
+      top(
+          "resume.longer_than", kReload, [](auto& c) -> auto& { return c.resume.longer_than; }, duration(0s, 24h),
+          "Pictures that keep the device busy for longer than this, by its measurements, keep finished tiles in `state_dir`, and "
+          "go "
+          "on from there after a crash."),
 
       top(
           "preview.enabled", kReload, [](auto& c) -> auto& { return c.preview.enabled; }, yes_or_no(),
@@ -312,11 +327,12 @@ std::vector<Key<Watch>> make_watch_keys() {
   };
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kSections{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSections{{
     {"watch", "Watched folders: pictures that appear in `path` are restored into `output`."},
     {"zmq", "Requests and events over ZeroMQ (docs/protocol.md)."},
     {"http", "Metrics and health over HTTP, for this machine only."},
     {"tile", "How pictures are cut for the network."},
+    {"resume", "Long pictures go on where a crash left them."},
     {"preview", "The quick preview."},
     {"output", "How results are written."},
     {"limits", "What is refused, so that one picture or client cannot exhaust the machine."},

@@ -111,6 +111,23 @@ Value<std::string> network_name() {
           print_text, "a name listed by `retouch models` (letters, digits, - _ .)"};
 }
 
+Value<std::string> device_names() {
+  const auto is_device = [](std::string_view name) {
+    if (name == "cpu" || name == "cuda" || name == "mps" || name == "simulated") return true;
+    return name.starts_with("cuda:") && parse_number<int>(name.substr(5), 10).has_value();
+  };
+  return {[is_device](std::string_view names, const Environment&) -> Result<std::string> {
+            if (names == "auto") return std::string(names);
+            for (std::size_t begin = 0; begin <= names.size();) {
+              const std::size_t end = std::min(names.find(',', begin), names.size());
+              if (!is_device(names.substr(begin, end - begin))) return refused();
+              begin = end + 1;
+            }
+            return std::string(names);
+          },
+          print_text, "auto, cpu, cuda, cuda:<number>, mps or simulated, or several with commas between"};
+}
+
 Value<fs::path> folder() {
   return {[](std::string_view text, const Environment& environment) -> Result<fs::path> {
             if (has_control_characters(text)) return refused("control characters are not allowed");

@@ -38,6 +38,8 @@ struct Value {
 [[nodiscard]] Value<std::string> text(std::size_t longest, std::string what);
 /// A name in the registry of networks.
 [[nodiscard]] Value<std::string> network_name();
+/// "auto", or names of devices separated by commas: "cuda", "cuda:0,cuda:1", "simulated,simulated".
+[[nodiscard]] Value<std::string> device_names();
 /// Absolute, `~` expanded, without `..` and trailing slash.
 [[nodiscard]] Value<std::filesystem::path> folder();
 [[nodiscard]] Value<std::string> zmq_endpoint();

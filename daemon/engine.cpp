@@ -17,22 +17,10 @@ namespace fs = std::filesystem;
 
 /// For what the ledger does not see: stacks, SQLite, sockets, requests under way, what the allocator keeps.
 constexpr Bytes kMargin = mebibytes(96);
+/// Finished tiles of long pictures that wait for the disk.
+constexpr Bytes kTilesToKeep = mebibytes(32);
 
 int half_of_cores() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8); }
-
-inference::DeviceKind kind_of(config::Config::Device device) {
-  switch (device) {
-    case config::Config::Device::kCpu:
-      return inference::DeviceKind::kCpu;
-    case config::Config::Device::kCuda:
-      return inference::DeviceKind::kCuda;
-    case config::Config::Device::kMps:
-      return inference::DeviceKind::kMps;
-    case config::Config::Device::kAuto:
-      break;
-  }
-  return inference::DeviceKind::kAuto;
-}
 
 std::optional<inference::Precision> precision_of(config::Config::Precision precision) {
   using From = config::Config::Precision;
@@ -74,11 +62,18 @@ inference::Registry::Options registry_options(const config::Config& config) {
 }
 
 inference::DeviceOptions device_options(const config::Config& config) {
-  return {kind_of(config.device), config.workers.infer, precision_of(config.precision), config.optimize};
+  inference::DeviceOptions options;
+  options.devices = config.device;
+  options.threads = config.workers.infer;
+  options.precision = precision_of(config.precision);
+  options.optimize = config.optimize;
+  options.deterministic = config.deterministic;
+  options.simulation = config.simulation;
+  return options;
 }
 
-int batch_of(const config::Config& config, const inference::Device& device) {
-  return config.tile.batch > 0 ? config.tile.batch : device.default_batch();
+stages::DevicePool::Options pool_options(const config::Config& config) {
+  return {config.tile.batch, config.optimize, config.deterministic};
 }
 
 fs::path measurements_file(const config::Config& config) { return config.state_dir / "measurements.json"; }
@@ -91,27 +86,25 @@ Result<Engine> open_engine(const config::Config& config, const fs::path& measure
   const auto network = engine.networks->find(config.network);
   if (!network) return network.error();
 
-  auto device = inference::open_device(device_options(config));
-  if (!device) return device.error();
-  engine.device = *std::move(device);
-  engine.measurements = std::make_unique<inference::Measurements>(measurements);
-  engine.gate = std::make_unique<stages::DeviceGate>(*engine.device, *engine.measurements, config.optimize);
-  const int batch = batch_of(config, *engine.device);
+  auto devices = inference::open_devices(device_options(config));
+  if (!devices) return devices.error();
+  engine.measurements = std::make_unique<inference::Measurements>(measurements, system_clock());
+  engine.devices = std::make_unique<stages::DevicePool>(*std::move(devices), *engine.measurements, pool_options(config));
   const auto start = std::chrono::steady_clock::now();
-  const auto cost = engine.gate->prepare(*network);
+  const auto cost = engine.devices->prepare(*network);
   if (!cost) return cost.error();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
   const int side = stages::largest_side(*network, config.tile.size);
-  const stages::PlanFacts facts{{}, config.tile.size, batch, engine.device->lanes(), {}, *cost};
-  const Bytes for_batch = engine.device->memory() ? Bytes{} : stages::batch_memory(*network, {side, side}, facts);
+  const Bytes for_batch = engine.devices->host_memory(*network, {side, side}, *cost);
   engine.for_batch = for_batch + Bytes{network->parameters * sizeof(float)};
-  // Restored tiles wait in front of `merge` as fp32: two batches, and one more just computed.
-  const Bytes tiles{3 * static_cast<std::uint64_t>(batch) * static_cast<std::uint64_t>(side) * static_cast<std::uint64_t>(side) *
-                    3 * sizeof(float) * static_cast<std::uint64_t>(network->scale * network->scale)};
-  const Bytes fixed = resident_memory() + for_batch + tiles + kMargin;
+  // Restored tiles wait in front of `merge`, as fp32 where they are blended: those of all batches in flight, and as many again.
+  const Bytes tiles{2 * engine.devices->tiles_at_once() * static_cast<std::uint64_t>(side) * static_cast<std::uint64_t>(side) *
+                    3 * (network->receptive_field ? sizeof(std::uint16_t) : sizeof(float)) *
+                    static_cast<std::uint64_t>(network->scale * network->scale)};
+  const Bytes fixed = resident_memory() + for_batch + tiles + kTilesToKeep + kMargin;
   engine.for_pictures = config.memory - fixed;
-  spdlog::info("{}; network {} ({} parameters), loaded and checked in {:.2f} s", engine.device->description(), network->name,
+  spdlog::info("{}; network {} ({} parameters), loaded and checked in {:.2f} s", engine.devices->description(), network->name,
                network->parameters, took.count());
   spdlog::info("memory: {} of {} are for pictures in flight", to_string(engine.for_pictures), to_string(config.memory));
   if (engine.for_pictures < mebibytes(64)) {
@@ -135,6 +128,7 @@ stages::Settings settings_of(const config::Config& config) {
   settings.output.webp_quality = config.output.webp_quality;
   settings.output.metadata = config.output.metadata == config::Output::Metadata::kKeep ? image::EncodeOptions::Metadata::kKeep
                                                                                        : image::EncodeOptions::Metadata::kStrip;
+  settings.resume_longer_than = config.resume.longer_than;
   settings.preview = config.preview.enabled;
   settings.preview_megapixels = config.preview.megapixels;
   settings.preview_quality = config.preview.quality;
@@ -148,12 +142,14 @@ PipelineOptions pipeline_options(const config::Config& config, const Engine& eng
   options.settings = settings_of(config);
   options.retry = retry_of(config);
   options.previews = config.state_dir / "previews";
+  options.unfinished = config.state_dir / "unfinished";
   options.memory = engine.for_pictures;
   options.for_batch = engine.for_batch;
   options.largest_tile = config.tile.size;
-  options.batch = batch_of(config, *engine.device);
+  options.tiles_to_keep = kTilesToKeep;
   options.max_wait = config.tile.max_wait;
-  options.decode_threads = config.workers.decode > 0 ? config.workers.decode : half_of_cores();
+  // A picture that somebody waits for must not wait behind one of a backlog.
+  options.decode_threads = config.workers.decode > 0 ? config.workers.decode : std::max(2, half_of_cores());
   options.encode_threads = config.workers.encode > 0 ? config.workers.encode : half_of_cores();
   return options;
 }

@@ -10,21 +10,20 @@
 #include "inference/device.h"
 #include "inference/measurements.h"
 #include "inference/registry.h"
-#include "stages/device_gate.h"
+#include "stages/device_pool.h"
 
 namespace retouchd::daemon {
 
-/// The networks and the device, loaded and tried out, and what they leave of the memory budget.
+/// The networks and the devices, loaded and tried out, and what they leave of the memory budget.
 struct Engine {
   std::unique_ptr<inference::Registry> networks;
-  std::unique_ptr<inference::Device> device;
   std::unique_ptr<inference::Measurements> measurements;
-  std::unique_ptr<stages::DeviceGate> gate;
-  Bytes for_pictures;  ///< of config.memory, after LibTorch, weights, and a full batch of the largest tiles
-  Bytes for_batch;     ///< the weights and that batch
+  std::unique_ptr<stages::DevicePool> devices;
+  Bytes for_pictures;  ///< of config.memory, after LibTorch, weights, and full batches of the largest tiles
+  Bytes for_batch;     ///< the weights and those batches
 };
 
-/// Opens the device, loads the default network, checks and measures it, so that a device that cannot do its work fails here and
+/// Opens the devices, loads the default network, checks and measures it, so that a device that cannot do its work fails here and
 /// the first picture waits for nothing. Call it before threads that use memory start: it measures the process. kUnknownNetwork,
 /// kBadWeights, kDeviceFailed, or kBadConfig when `memory` leaves nothing for pictures.
 [[nodiscard]] Result<Engine> open_engine(const config::Config& config, const std::filesystem::path& measurements);
@@ -42,7 +41,7 @@ struct Engine {
 /// What the configuration says about networks, device and pipeline.
 [[nodiscard]] inference::Registry::Options registry_options(const config::Config& config);
 [[nodiscard]] inference::DeviceOptions device_options(const config::Config& config);
-[[nodiscard]] int batch_of(const config::Config& config, const inference::Device& device);
+[[nodiscard]] stages::DevicePool::Options pool_options(const config::Config& config);
 [[nodiscard]] stages::Settings settings_of(const config::Config& config);
 [[nodiscard]] stages::RetryPolicy retry_of(const config::Config& config);
 [[nodiscard]] PipelineOptions pipeline_options(const config::Config& config, const Engine& engine);

@@ -1,65 +1,35 @@
 #include "daemon/metrics.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <set>
+#include <sstream>
 #include <unordered_map>
+
+#include "daemon/device_series.h"
+#include "daemon/metric_families.h"
 
 namespace retouchd::daemon {
 namespace {
-
-using prometheus::Counter;
-using prometheus::Gauge;
-using prometheus::Histogram;
-template <class T>
-using Family = prometheus::Family<T>;
-using Buckets = Histogram::BucketBoundaries;
 
 // 10 ms (one tile) to 30 min (a 100 MP picture on a small CPU).
 const Buckets kSeconds{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800};
 // An fsync takes 0.1 ms on a good NVMe and seconds on a disk that is dying.
 const Buckets kCommitSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5};
-const Buckets kTiles{1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128};
-const Buckets kPictures{1, 2, 3, 4, 6, 8, 12, 16, 32};
 
 constexpr std::array kStages{"decode", "preview", "route", "tile", "infer", "merge", "encode"};
 constexpr std::array kOrigins{"watch", "zmq", "run"};
-constexpr std::array kCauses{stages::StarvedCause::kNoWork, stages::StarvedCause::kDecode, stages::StarvedCause::kPreview,
-                             stages::StarvedCause::kMemory, stages::StarvedCause::kMerge};
 constexpr std::array kStates{queue::JobState::kQueued, queue::JobState::kRunning, queue::JobState::kPublishing,
                              queue::JobState::kDone,   queue::JobState::kFailed,  queue::JobState::kCancelled};
 static_assert(kStates.size() == std::tuple_size_v<queue::JobStore::Counts>);
 constexpr std::string_view kOutcomes[] = {"done", "failed", "cancelled"};
-
-template <class T, class Builder>
-Family<T>& add_family(Builder builder, prometheus::Registry& registry, const std::string& name, const std::string& help) {
-  return builder.Name("retouchd_" + name).Help(help).Register(registry);
-}
-
-Family<Counter>& counters(prometheus::Registry& registry, const std::string& name, const std::string& help) {
-  return add_family<Counter>(prometheus::BuildCounter(), registry, name, help);
-}
-
-Family<Gauge>& gauges(prometheus::Registry& registry, const std::string& name, const std::string& help) {
-  return add_family<Gauge>(prometheus::BuildGauge(), registry, name, help);
-}
-
-Family<Histogram>& histograms(prometheus::Registry& registry, const std::string& name, const std::string& help) {
-  return add_family<Histogram>(prometheus::BuildHistogram(), registry, name, help);
-}
 
 double resident_bytes() {
   std::ifstream statm("/proc/self/statm");
@@ -93,7 +63,6 @@ void advance(Counter& counter, std::uint64_t& last, std::uint64_t total) {
 struct Metrics::Series {
   explicit Series(const MetricsOptions& options);
 
-  void add_device(const std::string& device);
   void add_origin(const std::string& origin);
   /// The label for an origin: its part before ':', as long as there are few of them.
   std::string origin_label(std::string_view origin);
@@ -113,15 +82,6 @@ struct Metrics::Series {
   Family<Gauge>& queue_bytes = gauges(registry, "stage_queue_bytes", "Memory of what is queued in front of a stage.");
   Family<Histogram>& stage_seconds =
       histograms(registry, "stage_seconds", "Time in a stage: a picture; for infer a batch, for merge a tile.");
-  Family<Counter>& tiles = counters(registry, "tiles_total", "Tiles that left the device, by kind.");
-  Histogram& batch_tiles = histograms(registry, "batch_tiles", "Tiles in a batch.").Add({}, kTiles);
-  Histogram& batch_pictures = histograms(registry, "batch_pictures", "Different pictures in a batch.").Add({}, kPictures);
-  Gauge& batch_fill =
-      gauges(registry, "batch_fill_ratio", "Tiles per batch against the capacity, mean of the last 60 batches.").Add({});
-  Family<Gauge>& device_up = gauges(registry, "device_up", "1 while the inference device works.");
-  Family<Counter>& device_busy = counters(registry, "device_busy_seconds_total", "Time the device computed.");
-  Family<Counter>& device_starved =
-      counters(registry, "device_starved_seconds_total", "Time the device had nothing to do, by cause.");
   Histogram& time_to_preview =
       histograms(registry, "time_to_preview_seconds", "From acceptance to the preview.").Add({}, kSeconds);
   Histogram& job_seconds = histograms(registry, "job_seconds", "From acceptance to the finished picture.").Add({}, kSeconds);
@@ -146,6 +106,11 @@ struct Metrics::Series {
     std::uint64_t duplicates = 0;
   };
 
+  DeviceSeries devices{registry};
+  Saturation saturation;
+  const std::chrono::steady_clock::time_point start;
+  const Clock& clock;
+  const std::string version;
   std::set<std::string, std::less<>> ops;  // fixed after construction
   std::map<std::string, Histogram*, std::less<>>
       stage_histograms;  // fixed after construction; spares the label map for every tile
@@ -155,13 +120,16 @@ struct Metrics::Series {
 
   std::mutex mutex;  // guards what follows
   std::set<std::string, std::less<>> origins;
-  std::set<std::string, std::less<>> devices;
-  std::deque<double> fills;
   std::unordered_map<queue::JobId, ErrorCode> waiting_jobs;
   std::unordered_map<queue::JobId, const std::string*> job_origins;  // into `origins`, whose strings stay where they are
 };
 
-Metrics::Series::Series(const MetricsOptions& options) : ops(options.request_ops.begin(), options.request_ops.end()) {
+Metrics::Series::Series(const MetricsOptions& options)
+    : saturation(*options.clock),
+      start(options.clock->steady_now()),
+      clock(*options.clock),
+      version(options.version),
+      ops(options.request_ops.begin(), options.request_ops.end()) {
   for (const auto state : kStates) jobs.Add({{"state", std::string(queue::name_of(state))}});
   for (const auto* origin : kOrigins) add_origin(origin);
   for (int i = 0; i <= static_cast<int>(ErrorCode::kInternal); ++i) {
@@ -175,10 +143,10 @@ Metrics::Series::Series(const MetricsOptions& options) : ops(options.request_ops
     queue_bytes.Add({{"stage", stage}});
     stage_histograms.emplace(stage, &stage_seconds.Add({{"stage", stage}}, kSeconds));
   }
-  for (const auto* kind : {"picture", "preview"}) tiles.Add({{"kind", kind}});
   for (const auto* result : {"ok", "failed"}) reloads.Add({{"result", result}});
   for (const auto& op : ops) requests.Add({{"op", op}, {"result", "ok"}});
-  if (!options.device.empty()) add_device(options.device);
+  std::istringstream names(options.device);
+  for (std::string name; std::getline(names, name, ',');) devices.add(name);
   start_time.SetToCurrentTime();
   build_info
       .Add({{"version", options.version},
@@ -186,14 +154,6 @@ Metrics::Series::Series(const MetricsOptions& options) : ops(options.request_ops
             {"device", options.device},
             {"network", options.network}})
       .Set(1);
-}
-
-void Metrics::Series::add_device(const std::string& device) {
-  const std::lock_guard lock(mutex);
-  if (!devices.insert(device).second) return;
-  device_up.Add({{"device", device}});
-  device_busy.Add({{"device", device}});
-  for (const auto cause : kCauses) device_starved.Add({{"device", device}, {"cause", std::string(stages::name_of(cause))}});
 }
 
 void Metrics::Series::add_origin(const std::string& origin) {
@@ -280,31 +240,39 @@ void Metrics::stage_finished(std::string_view stage, stages::Seconds took) {
   histogram.Observe(took.count());
 }
 
-void Metrics::batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures,
-                             stages::Seconds busy) {
-  series_->add_device(std::string(device));
-  series_->device_busy.Add({{"device", std::string(device)}}).Increment(busy.count());
-  series_->batch_tiles.Observe(static_cast<double>(tiles));
-  series_->batch_pictures.Observe(static_cast<double>(pictures));
-  if (capacity == 0) return;
-  const std::lock_guard lock(series_->mutex);
-  auto& fills = series_->fills;
-  fills.push_back(static_cast<double>(tiles) / static_cast<double>(capacity));
-  if (fills.size() > kFillWindow) fills.pop_front();
-  series_->batch_fill.Set(std::accumulate(fills.begin(), fills.end(), 0.0) / static_cast<double>(fills.size()));
+void Metrics::batch_finished(const stages::BatchReport& batch) {
+  series_->devices.batch_finished(batch);
+  series_->saturation.batch_finished(batch);
 }
 
-void Metrics::tile_finished(bool preview) { series_->tiles.Add({{"kind", preview ? "preview" : "picture"}}).Increment(); }
+void Metrics::tile_finished(bool preview) { series_->devices.tile_finished(preview); }
+
+void Metrics::device_busy(std::string_view device, stages::Seconds computed) {
+  series_->devices.device_busy(device, computed);
+  series_->saturation.device_busy(device, computed);
+}
 
 void Metrics::device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) {
-  series_->add_device(std::string(device));
-  series_->device_starved.Add({{"device", std::string(device)}, {"cause", std::string(stages::name_of(cause))}})
-      .Increment(waited.count());
+  series_->devices.device_starved(device, cause, waited);
+  series_->saturation.device_starved(device, cause, waited);
 }
+
+void Metrics::device_up(std::string_view device, bool is_up) { series_->devices.device_up(device, is_up); }
+
+void Metrics::tiles_rerun(std::string_view device, stages::RerunReason reason, std::size_t tiles) {
+  series_->devices.tiles_rerun(device, reason, tiles);
+}
+
+void Metrics::tiles_resumed(std::size_t tiles) { series_->devices.tiles_resumed(tiles); }
+
+void Metrics::seams_measured(double ratio) { series_->devices.seams_measured(ratio); }
 
 void Metrics::preview_ready(stages::Seconds since_accepted) { series_->time_to_preview.Observe(since_accepted.count()); }
 
-void Metrics::job_done(stages::Seconds since_accepted) { series_->job_seconds.Observe(since_accepted.count()); }
+void Metrics::job_done(stages::Seconds since_accepted) {
+  series_->job_seconds.Observe(since_accepted.count());
+  series_->saturation.job_done();
+}
 
 void Metrics::on_events(const std::vector<queue::JobEvent>& events) {
   for (const auto& event : events) series_->count_event(event);
@@ -324,7 +292,20 @@ void Metrics::event_published() { series_->published.Increment(); }
 
 void Metrics::config_reloaded(bool ok) { series_->reloads.Add({{"result", ok ? "ok" : "failed"}}).Increment(); }
 
-std::string Metrics::render(const Snapshot& snapshot) {
+void Metrics::add_load(Snapshot& snapshot) const {
+  snapshot.version = series_->version;
+  snapshot.uptime = std::chrono::floor<std::chrono::seconds>(series_->clock.steady_now() - series_->start);
+  snapshot.jobs_done = series_->saturation.jobs_done();
+  for (const auto& [name, up] : series_->devices.told_up()) {
+    const bool is_listed =
+        std::ranges::any_of(snapshot.devices, [&name = name](const auto& known) { return known.name == name; });
+    if (!is_listed) snapshot.devices.push_back({name, up});
+  }
+  for (DeviceSnapshot& device : snapshot.devices) device.load = series_->saturation.of(device.name);
+}
+
+std::string Metrics::render(Snapshot snapshot) {
+  add_load(snapshot);
   const std::lock_guard lock(series_->render_mutex);
   for (const auto state : kStates) {
     series_->jobs.Add({{"state", std::string(queue::name_of(state))}})
@@ -334,10 +315,7 @@ std::string Metrics::render(const Snapshot& snapshot) {
     series_->queue_depth.Add({{"stage", waiting_line.stage}}).Set(static_cast<double>(waiting_line.depth));
     series_->queue_bytes.Add({{"stage", waiting_line.stage}}).Set(static_cast<double>(waiting_line.bytes.value));
   }
-  for (const auto& device : snapshot.devices) {
-    series_->add_device(device.name);
-    series_->device_up.Add({{"device", device.name}}).Set(device.up ? 1 : 0);
-  }
+  series_->devices.show(snapshot.devices, series_->saturation.all(), snapshot.clients);
   series_->take_watches(snapshot.watches);
   series_->memory_budget.Set(static_cast<double>(snapshot.memory_budget.value));
   series_->memory_reserved.Set(static_cast<double>(snapshot.memory_reserved.value));

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "daemon/status_source.h"
 #include "queue/job.h"
 #include "stages/observer.h"
@@ -14,9 +15,10 @@ namespace retouchd::daemon {
 struct MetricsOptions {
   std::string version;
   std::string libtorch;                  ///< its version
-  std::string device;                    ///< the device in use, "cpu" or "cuda:0"; its series exist from the start
+  std::string device;                    ///< the devices in use, "cpu" or "cuda:0,cuda:1"; their series exist from the start
   std::string network;                   ///< the default network
   std::vector<std::string> request_ops;  ///< the protocol's operations; any other is counted as op="unknown"
+  const Clock* clock = &system_clock();  ///< must outlive the metrics
 };
 
 /// Everything retouchd measures, as Prometheus series named retouchd_*. Alerts and the dashboard in monitoring/ use the names.
@@ -29,17 +31,20 @@ class Metrics final : public stages::PipelineObserver {
  public:
   static constexpr std::size_t kMaxOrigins = 16;   ///< more are counted as origin="other"
   static constexpr std::size_t kMaxOpen = 65'536;  ///< jobs remembered for jobs_waiting, and for the origin when they end
-  static constexpr std::size_t kFillWindow = 60;   ///< batches that batch_fill_ratio averages
 
   explicit Metrics(const MetricsOptions& options);
   ~Metrics() override;
 
   // From the pipeline. Retries are counted from the store's events, which also know those that no stage saw.
   void stage_finished(std::string_view stage, stages::Seconds took) override;
-  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures,
-                      stages::Seconds busy) override;
+  void batch_finished(const stages::BatchReport& batch) override;
   void tile_finished(bool preview) override;
+  void device_busy(std::string_view device, stages::Seconds computed) override;
   void device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) override;
+  void device_up(std::string_view device, bool is_up) override;
+  void tiles_rerun(std::string_view device, stages::RerunReason reason, std::size_t tiles) override;
+  void tiles_resumed(std::size_t tiles) override;
+  void seams_measured(double ratio) override;
   void preview_ready(stages::Seconds since_accepted) override;
   void job_done(stages::Seconds since_accepted) override;
 
@@ -55,8 +60,13 @@ class Metrics final : public stages::PipelineObserver {
   void event_published();
   void config_reloaded(bool ok);
 
-  /// Takes over the gauges and totals in `snapshot` and returns all series in the text format, version 0.0.4.
-  [[nodiscard]] std::string render(const Snapshot& snapshot);
+  /// Adds what is measured here to a snapshot: version, uptime, jobs_done, and the load of its devices. Devices that device_up()
+  /// told of and that the snapshot lacks join it.
+  void add_load(Snapshot& snapshot) const;
+
+  /// Takes over the gauges and totals in `snapshot` and returns all series in the text format, version 0.0.4. Needs no add_load()
+  /// before.
+  [[nodiscard]] std::string render(Snapshot snapshot);
 
  private:
   struct Series;

@@ -45,8 +45,9 @@ std::vector<HttpRoute> monitor_routes(Metrics& metrics, SnapshotSource source) {
        /*may_block=*/false},
       {"GET", "/readyz", [source](const HttpRequest&) { return readiness(source()); }},
       {"GET", "/",
-       [source = std::move(source)](const HttpRequest&) {
-         const auto snapshot = source();
+       [&metrics, source = std::move(source)](const HttpRequest&) {
+         auto snapshot = source();
+         metrics.add_load(snapshot);
          return HttpResponse{200, "text/html; charset=utf-8", status_page(snapshot, not_ready_reasons(snapshot))};
        }},
   };

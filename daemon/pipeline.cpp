@@ -2,6 +2,10 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
 namespace retouchd::daemon {
 namespace {
 
@@ -13,9 +17,12 @@ constexpr std::size_t kTiles = 8192;
 /// A result that is being published at the end of a drain gets this much longer.
 constexpr std::chrono::seconds kPublishingGrace{60};
 
-std::size_t batch_size(const PipelineOptions& options, const inference::Device& device) {
-  return static_cast<std::size_t>(options.batch > 0 ? options.batch : device.default_batch());
-}
+/// Previews under way. Their threads mostly wait for the device, and nobody's preview should wait for a thread.
+constexpr int kPreviews = 4;
+/// More tiles wait than all devices take at once so many times over: no further picture is begun.
+constexpr std::size_t kTilesAhead = 4;
+
+int merge_threads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
 
 }  // namespace
 
@@ -23,6 +30,8 @@ std::size_t batch_size(const PipelineOptions& options, const inference::Device& 
 //                                        \______ preview tiles ______^
 Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
     : options_(options),
+      store_(with.store),
+      devices_(with.devices),
       observer_(with.observer),
       settings_(options.settings),
       memory_(options.memory),
@@ -33,31 +42,49 @@ Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
       to_route_("route", kPictures),
       to_tile_("tile", kPictures),
       to_infer_(kTiles),
-      to_merge_("merge", 2 * batch_size(options, with.device.device())),
+      to_merge_("merge", 2 * with.devices.tiles_at_once()),
       to_encode_("encode", kPictures),
-      claimer_({}, with.store, in_flight_, outcomes_, to_infer_, to_decode_, with.clock),
-      decode_({options.largest_tile, static_cast<int>(batch_size(options, with.device.device())), options.for_batch}, settings_,
-              with.networks, with.device, memory_),
+      claimer_({[this] { return wants_more(); }}, with.store, in_flight_, outcomes_, to_infer_, to_decode_, with.clock),
+      decode_({options.largest_tile, options.for_batch}, settings_, with.networks, with.devices, memory_),
       preview_(settings_, {options.previews, options.largest_tile}, to_infer_, with.store, with.observer, with.clock),
-      tile_(to_infer_, to_encode_, outcomes_, with.progress),
-      infer_(with.device, {batch_size(options, with.device.device()), options.max_wait}, to_infer_, to_merge_, with.observer,
-             [this] { return why_idle(); }),
+      log_writer_(options.tiles_to_keep),
+      tile_({options.unfinished}, settings_, to_infer_, to_encode_, log_writer_, with.observer, outcomes_, with.progress),
       merge_(with.observer),
-      encode_(settings_, publisher_, outcomes_) {}
+      encode_(settings_, publisher_, outcomes_) {
+  const stages::DeviceWorker::Hooks hooks{[this] { return why_idle(); },
+                                          [this] {
+                                            if (wants_more()) claimer_.wake();
+                                          }};
+  stages::DeviceWorker::Options worker_options;
+  worker_options.max_wait = options.max_wait;
+  worker_options.has_static_batches = devices_.is_deterministic();
+  worker_options.give_back = options.give_back;
+  for (const auto& device : devices_.members()) {
+    infer_.push_back(
+        std::make_unique<stages::DeviceWorker>(devices_, *device, worker_options, to_infer_, to_merge_, observer_, hooks));
+  }
+}
 
 Pipeline::~Pipeline() { drain(std::chrono::steady_clock::now()); }
 
 void Pipeline::start() {
+  sweep_unfinished();
   run(encode_, options_.encode_threads, to_encode_, nullptr);
-  threads_.start("merge", 1, [this] {
+  threads_.start("merge", merge_threads(), [this] {
     while (const auto tile = to_merge_.pop()) merge_.process(*tile);
   });
-  threads_.start("infer", 1, [this] { infer_.run(); });
+  start_devices();
   run(tile_, 1, to_tile_, nullptr);
   run(route_, 1, to_route_, &to_tile_);
-  run(preview_, 2, to_preview_, &to_route_);
+  run(preview_, kPreviews, to_preview_, &to_route_);
   run(decode_, options_.decode_threads, to_decode_, &to_preview_);
   claiming_.start("claim", 1, [this] { claimer_.run(); });
+}
+
+void Pipeline::start_devices() {
+  for (const auto& worker : infer_) {
+    for (std::size_t slot = 0; slot < worker->slots(); ++slot) threads_.start("infer", 1, [&worker, slot] { worker->run(slot); });
+  }
 }
 
 template <class Stage>
@@ -79,6 +106,7 @@ void Pipeline::drain(std::chrono::steady_clock::time_point until) {
   for (auto* runs : {&to_decode_, &to_preview_, &to_route_, &to_tile_, &to_encode_}) runs->close();
   to_infer_.close();
   to_merge_.close();
+  for (const auto& worker : infer_) worker->stop();
   claiming_.join();
   threads_.join();
 }
@@ -87,14 +115,42 @@ void Pipeline::on_events(const std::vector<queue::JobEvent>& events) {
   for (const queue::JobEvent& event : events) {
     if (event.kind == "cancel_requested") claimer_.cancel(event.job);
   }
+  forget_ended(events);
   claimer_.wake();
+}
+
+void Pipeline::forget_ended(const std::vector<queue::JobEvent>& events) {
+  for (const queue::JobEvent& event : events) {
+    if (event.kind != "done" && event.kind != "failed" && event.kind != "cancelled") continue;
+    std::error_code ignored;
+    std::filesystem::remove(stages::Tile::path_of(options_.unfinished, event.job), ignored);
+  }
+}
+
+void Pipeline::sweep_unfinished() {
+  std::error_code ignored;
+  std::filesystem::create_directories(options_.unfinished, ignored);
+  for (const auto& entry : std::filesystem::directory_iterator(options_.unfinished, ignored)) {
+    const queue::JobId id = std::strtoll(entry.path().stem().c_str(), nullptr, 10);
+    const auto job = store_.get(id);
+    if (!job || queue::is_terminal(job->state)) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
+bool Pipeline::wants_more() const {
+  if (to_infer_.depth() >= kTilesAhead * devices_.tiles_at_once()) return false;
+  const auto runs = in_flight_.all();
+  const auto on_their_way =
+      std::count_if(runs.begin(), runs.end(), [](const stages::RunPtr& run) { return !run->is_tiled.load(); });
+  return on_their_way <= options_.decode_threads;
 }
 
 stages::StarvedCause Pipeline::why_idle() const {
   using stages::StarvedCause;
   if (in_flight_.count() == 0) return StarvedCause::kNoWork;
   if (memory_.is_waited_for()) return StarvedCause::kMemory;
-  if (to_merge_.depth() > 0 || to_encode_.depth() > 0) return StarvedCause::kMerge;
+  if (to_merge_.depth() > 0) return StarvedCause::kMerge;
+  if (to_encode_.depth() > 0) return StarvedCause::kEncode;
   if (to_preview_.depth() > 0) return StarvedCause::kPreview;
   return StarvedCause::kDecode;
 }
@@ -109,6 +165,16 @@ std::vector<QueueSnapshot> Pipeline::queues() const {
   return all;
 }
 
-DeviceSnapshot Pipeline::device() const { return {infer_.device().name(), infer_.is_up()}; }
+std::vector<DeviceSnapshot> Pipeline::devices() const {
+  std::vector<DeviceSnapshot> all;
+  for (const auto& worker : infer_) {
+    DeviceSnapshot device;
+    device.name = worker->member().device->name();
+    device.up = worker->member().is_up.load();
+    device.batches_in_flight = worker->in_flight();
+    all.push_back(device);
+  }
+  return all;
+}
 
 }  // namespace retouchd::daemon

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -15,7 +17,7 @@
 #include "queue/tile_scheduler.h"
 #include "stages/claimer.h"
 #include "stages/decode.h"
-#include "stages/device_gate.h"
+#include "stages/device_pool.h"
 #include "stages/device_worker.h"
 #include "stages/encode.h"
 #include "stages/merge.h"
@@ -27,18 +29,21 @@
 #include "stages/settings.h"
 #include "stages/stage_threads.h"
 #include "stages/tile.h"
+#include "stages/tile_log_writer.h"
 
 namespace retouchd::daemon {
 
 struct PipelineOptions {
   stages::Settings settings;
   stages::RetryPolicy retry;
-  std::filesystem::path previews;  ///< folder
-  Bytes memory;                    ///< for pictures in flight
-  Bytes for_batch;                 ///< beside that: for the weights of the default network and a batch of its tiles
+  std::filesystem::path previews;       ///< folder
+  std::filesystem::path unfinished;     ///< folder: finished tiles of unfinished pictures
+  Bytes memory;                         ///< for pictures in flight
+  Bytes for_batch;                      ///< beside that: for the weights of the default network and batches of its tiles
+  Bytes tiles_to_keep = mebibytes(32);  ///< beside that: finished tiles of long pictures that wait for the disk
   int largest_tile = 512;
-  int batch = 0;  ///< tiles; 0: the device's own choice
   std::chrono::milliseconds max_wait{5};
+  std::chrono::seconds give_back{30};  ///< a device idle for so long gives memory back
   int decode_threads = 1;
   int encode_threads = 1;
 };
@@ -48,11 +53,11 @@ struct PipelineOptions {
 /// Threads: start(), drain() and the destructor by the owner; everything else by any.
 class Pipeline {
  public:
-  /// What the pipeline works with; all of it must outlive it. The device is used through its gate alone.
+  /// What the pipeline works with; all of it must outlive it. The devices are used through their gates alone.
   struct Surroundings {
     queue::JobStore& store;
     const inference::Registry& networks;
-    stages::DeviceGate& device;
+    stages::DevicePool& devices;
     stages::PipelineObserver& observer;
     const Clock& clock;
     stages::ProgressListener progress;
@@ -73,7 +78,11 @@ class Pipeline {
   void set_retry(const stages::RetryPolicy& policy) { outcomes_.set_policy(policy); }
 
   [[nodiscard]] std::vector<QueueSnapshot> queues() const;
-  [[nodiscard]] DeviceSnapshot device() const;
+  [[nodiscard]] std::vector<DeviceSnapshot> devices() const;
+  [[nodiscard]] std::map<std::string, queue::TileScheduler::Share> shares() const { return to_infer_.shares(); }
+  /// Jobs in flight and the stage that they are in, the oldest first.
+  [[nodiscard]] std::vector<stages::RunPtr> runs() const { return in_flight_.all(); }
+  [[nodiscard]] bool any_device_up() const noexcept { return devices_.any_up(); }
   [[nodiscard]] Bytes memory_budget() const noexcept { return memory_.capacity(); }
   [[nodiscard]] Bytes memory_reserved() const { return memory_.reserved(); }
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.count(); }
@@ -81,9 +90,16 @@ class Pipeline {
  private:
   template <class Stage>
   void run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, queue::BoundedQueue<stages::RunPtr>* out);
+  void start_devices();
+  void forget_ended(const std::vector<queue::JobEvent>& events);
+  void sweep_unfinished();
   [[nodiscard]] stages::StarvedCause why_idle() const;
+  /// Whether the devices could run dry before another picture's tiles are ready.
+  [[nodiscard]] bool wants_more() const;
 
   const PipelineOptions options_;
+  queue::JobStore& store_;
+  stages::DevicePool& devices_;
   stages::PipelineObserver& observer_;
   stages::SettingsCell settings_;
   queue::MemoryLedger memory_;
@@ -103,8 +119,9 @@ class Pipeline {
   stages::Decode decode_;
   stages::Preview preview_;
   stages::Route route_;
+  stages::TileLogWriter log_writer_;
   stages::Tile tile_;
-  stages::DeviceWorker infer_;
+  std::vector<std::unique_ptr<stages::DeviceWorker>> infer_;  ///< one a device
   stages::Merge merge_;
   stages::Encode encode_;
 

@@ -105,20 +105,22 @@ int plan_tool(config::Config config, const PlanOptions& options) {
   const inference::Registry networks(registry_options(config));
   const auto network = networks.find(config.network);
   if (!network) return refuse(network.error());
-  auto device = inference::open_device(device_options(config));
-  if (!device) return refuse(device.error());
-  const auto choice = (*device)->precision_for(*network);
-  const inference::Measurements measurements(measurements_file(config));
+  auto devices = inference::open_devices(device_options(config));
+  if (!devices) return refuse(devices.error());
+  inference::Measurements measurements(measurements_file(config), system_clock());
+  const stages::DevicePool pool(*std::move(devices), measurements, pool_options(config));
+  const inference::Device& device = *pool.members().front()->device;
+  const auto choice = device.precision_for(*network);
 
   const cv::Size size(static_cast<int>(asked->header.width), static_cast<int>(asked->header.height));
   const Bytes picture_memory = stages::estimate_memory(asked->header, asked->file, *network);
   const Bytes budget = config.memory - resident_memory() - unseen_memory();
-  const stages::PlanFacts facts{settings_of(config).mode,
-                                config.tile.size,
-                                batch_of(config, **device),
-                                (*device)->lanes(),
-                                options.memory || !(*device)->memory() ? budget - picture_memory : *(*device)->memory(),
-                                measurements.find({(*device)->description(), network->id(), choice.precision, config.optimize})};
+  const auto on_device = pool.memory();
+  stages::PlanFacts facts = pool.facts(*network);
+  facts.mode = settings_of(config).mode;
+  facts.largest_tile = config.tile.size;
+  facts.memory = options.memory || !on_device ? budget - picture_memory : *on_device;
+  facts.cost = measurements.find({device.description(), network->id(), choice.precision, config.optimize});
   const stages::PicturePlan plan = stages::plan_picture(size, *network, facts);
   const auto reason = [&plan](const std::string& about) { return plan.reasons.contains(about) ? plan.reasons.at(about) : ""; };
 
@@ -126,7 +128,7 @@ int plan_tool(config::Config config, const PlanOptions& options) {
       {"picture",
        {{"name", options.picture}, {"width", size.width}, {"height", size.height}, {"megapixels", asked->header.megapixels()}}},
       {"network", {{"name", network->name}, {"architecture", network->architecture}, {"variant", network->variant}}},
-      {"device", (*device)->description()},
+      {"device", pool.description()},
       {"route", {{"value", "local"}, {"reason", "no cloud node is configured"}}},
       {"precision",
        {{"value", inference::name_of(choice.precision)}, {"reason", choice.warning.empty() ? choice.reason : choice.warning}}},

@@ -135,7 +135,7 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   PipelineOptions pipeline_settings = pipeline_options(config, *engine);
   pipeline_settings.retry.waits_for_disk = false;
   Pipeline pipeline(pipeline_settings,
-                    {store, *engine->networks, *engine->gate, unobserved, system_clock(), [](queue::JobId, int, int) {}});
+                    {store, *engine->networks, *engine->devices, unobserved, system_clock(), [](queue::JobId, int, int) {}});
   store.set_listener([&](const std::vector<queue::JobEvent>& events) {
     pipeline.on_events(events);
     endings.on_events(events);

@@ -13,63 +13,22 @@
 #include "config/reader.h"
 #include "daemon/housekeeping.h"
 #include "daemon/logging.h"
+#include "daemon/models_json.h"
 #include "daemon/monitor_routes.h"
+#include "daemon/stats_json.h"
 #include "intake/wire/request.h"
 #include "queue/sqlite_job_store.h"
-#include "stages/companion.h"
 
 namespace retouchd::daemon {
 namespace {
 
 constexpr std::chrono::minutes kHousekeepingPause{60};
-
-/// Every weight file of the model folders (docs/protocol.md, "models").
-nlohmann::json describe(const Engine& engine, const std::string& chosen) {
-  const auto contents = engine.networks->contents();
-  const auto states = engine.gate->states();
-  nlohmann::json all = nlohmann::json::array();
-  for (const inference::NetworkInfo& network : contents->networks) {
-    const auto state = states.find(network.id());
-    const bool is_loaded = state != states.end();
-    all.push_back({{"name", network.name},
-                   {"default", network.name == chosen},
-                   {"architecture", network.architecture},
-                   {"variant", network.variant},
-                   {"task", network.task},
-                   {"license", network.license},
-                   {"scale", network.scale},
-                   {"companion", inference::name_of(network.companion)},
-                   {"parameters", network.parameters},
-                   {"size", network.file_size.value},
-                   {"precision", inference::name_of(engine.device->precision_for(network).precision)},
-                   {"state", !is_loaded              ? "not_loaded"
-                             : state->second.empty() ? "valid"
-                                                     : "refused"},
-                   {"reason", is_loaded ? state->second : ""},
-                   {"file", network.weights.string()},
-                   {"sha256", network.sha256}});
-  }
-  for (const auto& refused : contents->refused) {
-    all.push_back({{"name", refused.file.stem().string()},
-                   {"default", false},
-                   {"state", "refused"},
-                   {"reason", refused.reason},
-                   {"file", refused.file.string()}});
-  }
-  return all;
-}
+constexpr std::chrono::seconds kDeviceCheck{5};
+/// Shorter than DeviceWorker::Options::hopeless, after which jobs would fail.
+constexpr std::chrono::seconds kWithoutDevice{60};
 
 intake::WatchSet::Options watch_options(const config::Config& config) {
   return {config.network, config.preview.enabled, {config.state_dir}};
-}
-
-/// What intake cannot know by itself: which networks restore pairs.
-std::filesystem::path companion_of(const inference::Registry& networks, const std::string& network,
-                                   const std::filesystem::path& picture) {
-  const auto contents = networks.contents();
-  const auto found = std::find_if(contents->networks.begin(), contents->networks.end(),
-                                  [&](const inference::NetworkInfo& known) { return known.name == network; });
-  return found == contents->networks.end() ? std::filesystem::path() : stages::companion_path(picture, found->companion);
 }
 
 }  // namespace
@@ -82,12 +41,18 @@ class Service::Reporter final : public stages::PipelineObserver {
     metrics_.stage_finished(stage, took);
     if (stage == stages::Decode::kName || stage == stages::Encode::kName) notifier_.progress();
   }
-  void batch_finished(std::string_view device, std::size_t tiles, std::size_t capacity, std::size_t pictures,
-                      stages::Seconds busy) override {
-    metrics_.batch_finished(device, tiles, capacity, pictures, busy);
+  void batch_finished(const stages::BatchReport& batch) override {
+    metrics_.batch_finished(batch);
     notifier_.progress();
   }
   void tile_finished(bool preview) override { metrics_.tile_finished(preview); }
+  void device_busy(std::string_view device, stages::Seconds computed) override { metrics_.device_busy(device, computed); }
+  void device_up(std::string_view device, bool is_up) override { metrics_.device_up(device, is_up); }
+  void tiles_rerun(std::string_view device, stages::RerunReason reason, std::size_t tiles) override {
+    metrics_.tiles_rerun(device, reason, tiles);
+  }
+  void tiles_resumed(std::size_t tiles) override { metrics_.tiles_resumed(tiles); }
+  void seams_measured(double ratio) override { metrics_.seams_measured(ratio); }
   void device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) override {
     metrics_.device_starved(device, cause, waited);
   }
@@ -107,6 +72,7 @@ Service::Service(config::Config config, std::optional<std::filesystem::path> con
       io_(1),
       signals_(io_, SIGTERM, SIGINT, SIGHUP),
       housekeeping_timer_(io_),
+      device_timer_(io_),
       progress_(clock_, [this](const queue::JobEvent& event) { events_.publish({event}); }) {}
 
 Service::~Service() {
@@ -122,7 +88,8 @@ Service::~Service() {
 Result<void> Service::open_folders() {
   std::error_code ignored;
   const bool is_new = !std::filesystem::exists(config_.state_dir, ignored);
-  for (const auto& folder : {config_.state_dir, config_.state_dir / "previews", config_.runtime_dir}) {
+  for (const auto& folder :
+       {config_.state_dir, config_.state_dir / "previews", config_.state_dir / "unfinished", config_.runtime_dir}) {
     if (auto made = make_directories_synced(folder); !made) return made;
   }
   // Previews and copies of people's pictures are not for everybody on the machine. A folder that was there keeps its mode.
@@ -142,7 +109,10 @@ Result<void> Service::start() {
   MetricsOptions about;
   about.version = RETOUCHD_VERSION;
   about.libtorch = inference::libtorch_version();
-  about.device = engine_.device->name();
+  for (const auto& device : engine_.devices->members()) {
+    if (!about.device.empty()) about.device += ",";
+    about.device += device->device->name();
+  }
   about.network = config_.network;
   for (const std::string_view op : wire::operation_names()) about.request_ops.emplace_back(op);
   metrics_ = std::make_unique<Metrics>(about);
@@ -156,7 +126,7 @@ Result<void> Service::start() {
     metrics_->store_failed();
     if (!is_lasting) return;
     // Nothing can be recorded any more. What was acknowledged is on disk; the next start goes on from there.
-    store_broke_.store(true);
+    must_start_anew_.store(true);
     io_.stop();
   };
   options.boot_id = std::to_string(::getpid()) + "@" + std::to_string(clock_.now().time_since_epoch().count());
@@ -166,7 +136,7 @@ Result<void> Service::start() {
 
   pipeline_ = std::make_unique<Pipeline>(
       pipeline_options(config_, engine_),
-      Pipeline::Surroundings{*store_, *engine_.networks, *engine_.gate, *reporter_, clock_,
+      Pipeline::Surroundings{*store_, *engine_.networks, *engine_.devices, *reporter_, clock_,
                              [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }});
   watches_ = std::make_unique<intake::WatchSet>(*store_, clock_,
                                                 [this](const std::string& network, const std::filesystem::path& picture) {
@@ -219,13 +189,18 @@ Result<void> Service::start_http() {
 
 intake::ZmqHooks Service::zmq_hooks() {
   intake::ZmqHooks hooks;
-  hooks.models = [this] { return describe(engine_, admission_->default_network()); };
+  hooks.models = [this] { return models_json(engine_, admission_->default_network()); };
   hooks.health = [this] {
     return nlohmann::json{{"ready", ready_.load() && !draining_.load()},
                           {"draining", draining_.load()},
-                          {"device", engine_.device->description()},
+                          {"device", engine_.devices->description()},
                           {"network", admission_->default_network()},
                           {"in_flight", pipeline_->in_flight()}};
+  };
+  hooks.stats = [this] {
+    Snapshot now = snapshot();
+    metrics_->add_load(now);
+    return stats_json(now);
   };
   hooks.progress = [this](queue::JobId id) -> std::optional<nlohmann::json> {
     const auto progress = progress_.of(id);
@@ -251,13 +226,14 @@ void Service::on_events(const std::vector<queue::JobEvent>& events) {
 int Service::run() {
   await_signal();
   keep_house();
+  watch_devices();
   ready_.store(true);
   notifier_->ready(summary());
   notifier_->start_watchdog();
   spdlog::info("retouchd {} is ready", RETOUCHD_VERSION);
   io_.run();
   spdlog::info("stopped");
-  return store_broke_.load() ? 1 : 0;
+  return must_start_anew_.load() ? 1 : 0;
 }
 
 void Service::await_signal() {
@@ -280,6 +256,7 @@ void Service::begin_drain() {
   spdlog::info("draining: nothing new is begun, jobs in flight get up to {} s", config_.drain_timeout.count());
   notifier_->stopping();
   housekeeping_timer_.cancel();
+  device_timer_.cancel();
   draining_thread_ = std::thread([this] {
     watches_->drain();
     pipeline_->drain(std::chrono::steady_clock::now() + config_.drain_timeout);
@@ -326,7 +303,7 @@ void Service::reload() {
   notifier_->ready(summary());
 }
 
-std::string Service::summary() const { return "restoring with " + config_.network + " on " + engine_.device->description(); }
+std::string Service::summary() const { return "restoring with " + config_.network + " on " + engine_.devices->description(); }
 
 void Service::keep_house() {
   // Old jobs and files are looked for on a thread of their own: the disk may be slow.
@@ -341,6 +318,26 @@ void Service::keep_house() {
   });
 }
 
+void Service::watch_devices() {
+  const auto now = clock_.steady_now();
+  if (pipeline_->any_device_up() || is_idle()) {
+    devices_lost_at_.reset();
+  } else if (!devices_lost_at_) {
+    devices_lost_at_ = now;
+  } else if (now - *devices_lost_at_ >= kWithoutDevice) {
+    // Some errors of a GPU stay until the process that met them is gone.
+    spdlog::error("no device has answered for {} s; leaving, so that the service manager starts retouchd anew. Jobs go on then",
+                  kWithoutDevice.count());
+    must_start_anew_.store(true);
+    io_.stop();
+    return;
+  }
+  device_timer_.expires_after(kDeviceCheck);
+  device_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) watch_devices();
+  });
+}
+
 bool Service::is_idle() const {
   if (pipeline_->in_flight() > 0) return false;
   if (draining_.load()) return true;  // what is queued is not begun any more
@@ -352,7 +349,15 @@ Snapshot Service::snapshot() const {
   Snapshot now;
   if (const auto counts = store_->counts()) now.jobs = *counts;
   now.queues = pipeline_->queues();
-  now.devices = {pipeline_->device()};
+  now.devices = pipeline_->devices();
+  now.device = engine_.devices->description();
+  now.network = admission_->default_network();
+  for (const auto& [client, share] : pipeline_->shares()) now.clients.push_back({client, share.pixels, share.is_waiting});
+  for (const stages::RunPtr& run : pipeline_->runs()) {
+    const auto progress = progress_.of(run->job.id);
+    if (!progress || now.running.size() == Snapshot::kMostRunning) continue;
+    now.running.push_back({run->job.id, run->job.request.name, "infer", progress->done, progress->total});
+  }
   now.watches = watches_->status();
   now.memory_budget = config_.memory;
   now.memory_reserved = pipeline_->memory_reserved();

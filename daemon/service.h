@@ -43,7 +43,8 @@ class Service {
   /// Opens the state directory, the device, the store, and intake last. The error says what to do.
   [[nodiscard]] Result<void> start();
 
-  /// Serves until told to stop, then drains. The exit code: 1 when the job store broke and the service must be started again.
+  /// Serves until told to stop, then drains. The exit code: 1 when the job store broke or no device answers any more, and the service must be started
+  /// again.
   [[nodiscard]] int run();
 
  private:
@@ -58,6 +59,7 @@ class Service {
   void begin_drain();
   void reload();
   void keep_house();
+  void watch_devices();
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] std::string summary() const;  ///< for `systemctl status`
   [[nodiscard]] Snapshot snapshot() const;
@@ -71,11 +73,13 @@ class Service {
   boost::asio::io_context io_;
   boost::asio::signal_set signals_;
   boost::asio::steady_timer housekeeping_timer_;
+  boost::asio::steady_timer device_timer_;
+  std::optional<std::chrono::steady_clock::time_point> devices_lost_at_;  ///< all of them
   boost::asio::thread_pool housekeeping_{1};
   std::thread draining_thread_;
   std::atomic<bool> draining_ = false;
   std::atomic<bool> ready_ = false;
-  std::atomic<bool> store_broke_ = false;
+  std::atomic<bool> must_start_anew_ = false;  ///< only a new process can help
 
   std::optional<queue::StateLock> lock_;
   Engine engine_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 namespace retouchd::daemon {
@@ -42,6 +43,18 @@ std::string escaped(std::string_view text) {
 
 std::string up_text(bool up) { return up ? "up" : "<strong class=\"bad\">down</strong>"; }
 
+/// "decode 3.1 s, memory 0.4 s"; empty when the device was never idle.
+std::string idle_text(const DeviceLoad& load) {
+  std::string text;
+  for (std::size_t i = 0; i < kStarvedCauses.size(); ++i) {
+    if (load.starved_s[i] < 0.05) continue;
+    std::string cause(stages::name_of(kStarvedCauses[i]));
+    std::ranges::replace(cause, '_', ' ');
+    text += fmt::format("{}{} {:.1f} s", text.empty() ? "" : ", ", cause, load.starved_s[i]);
+  }
+  return text;
+}
+
 std::string state_text(const Snapshot& snapshot, const std::vector<std::string>& reasons) {
   if (reasons.empty()) return "<p>Ready.</p>\n";
   std::string text = fmt::format("<p class=\"bad\">{}:</p><ul>\n", snapshot.draining ? "Draining" : "Not ready");
@@ -65,10 +78,21 @@ std::string status_page(const Snapshot& snapshot, const std::vector<std::string>
     page += fmt::format("<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n", escaped(line.stage), line.depth,
                         to_string(line.bytes));
   }
-  page += fmt::format("</table>\n<p>Memory: {} of {} in use.</p>\n<h2>Devices</h2><table>\n", to_string(snapshot.memory_reserved),
-                      to_string(snapshot.memory_budget));
+  page += fmt::format(
+      "</table>\n<p>Memory: {} of {} in use.</p>\n<h2>Devices, last minute</h2><table><tr><th>name</th><th>state</th>"
+      "<th class=\"n\">busy</th><th>idle for</th></tr>\n",
+      to_string(snapshot.memory_reserved), to_string(snapshot.memory_budget));
   for (const auto& device : snapshot.devices) {
-    page += fmt::format("<tr><td>{}</td><td>{}</td></tr>\n", escaped(device.name), up_text(device.up));
+    page += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{:.0f} %</td><td>{}</td></tr>\n", escaped(device.name),
+                        up_text(device.up), 100 * device.load.busy_ratio, idle_text(device.load));
+  }
+  page += fmt::format(
+      "</table>\n<h2>Clients, last minute</h2><p>Fairness: {:.2f}.</p><table><tr><th>name</th><th>state</th>"
+      "<th class=\"n\">megapixels</th></tr>\n",
+      fairness_index(snapshot.clients));
+  for (const auto& client : clients_to_tell(snapshot.clients)) {
+    page += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{:.1f}</td></tr>\n", escaped(client.name),
+                        client.is_waiting ? "waits" : "", client.pixels / 1e6);
   }
   page +=
       "</table>\n<h2>Watched folders</h2><table><tr><th>name</th><th>state</th><th class=\"n\">incomplete</th>"

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
+#include "daemon/fairness.h"
+#include "daemon/saturation.h"
 #include "intake/watch_status.h"
 #include "queue/job_store.h"
 
@@ -21,13 +24,34 @@ struct QueueSnapshot {
 struct DeviceSnapshot {
   std::string name;  ///< "cpu", "cuda:0"
   bool up = true;
+  std::size_t batches_in_flight = 0;  ///< being copied or computed now
+  DeviceLoad load{};                  ///< by Metrics::add_load()
+};
+
+/// A job whose full pass is under way.
+struct RunningSnapshot {
+  queue::JobId id = 0;
+  std::string name;   ///< JobRequest::name
+  std::string stage;  ///< "infer"; empty when it is not known
+  int done = 0;       ///< tiles
+  int total = 0;      ///< 0 when it is not known yet
 };
 
 /// What a scrape or a status request sees at one moment.
 struct Snapshot {
+  /// Of Snapshot::running.
+  static constexpr std::size_t kMostRunning = 20;
+
+  std::string version;             ///< of the daemon; by Metrics::add_load()
+  std::string device;              ///< for people: "CPU, 2 threads"
+  std::string network;             ///< the default one
+  std::chrono::seconds uptime{0};  ///< by Metrics::add_load()
   queue::JobStore::Counts jobs{};
+  std::uint64_t jobs_done = 0;  ///< in the last minute; by Metrics::add_load()
   std::vector<QueueSnapshot> queues;
   std::vector<DeviceSnapshot> devices;
+  std::vector<ClientSnapshot> clients;
+  std::vector<RunningSnapshot> running;  ///< at most kMostRunning
   std::vector<intake::WatchStatus> watches;
   Bytes memory_budget;
   Bytes memory_reserved;

@@ -1,6 +1,7 @@
 #include "inference/measurements.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -10,12 +11,23 @@ namespace retouchd::inference {
 namespace {
 
 constexpr Bytes kMaxFile = mebibytes(4);
+constexpr std::chrono::hours kBearableFor{24};
+constexpr const char* kBearable = "bearable";
 /// Larger than a strip of the optimised path, so that the line through both holds beyond.
 constexpr int kSmall = 256;
 constexpr int kLarge = 384;
 
 std::string text_of(const Measurements::Key& key) {
   return key.device + " | " + key.network + " | " + std::string(name_of(key.precision)) + (key.optimize ? "" : " | plain");
+}
+
+CostModel model_in(const nlohmann::json& json) {
+  return {json.at("bytes_per_pixel").get<double>(), json.at("fixed_bytes").get<double>(),
+          json.at("seconds_per_megapixel").get<double>(), json.at("fixed_seconds").get<double>()};
+}
+
+Bearable bearable_in(const nlohmann::json& json) {
+  return {json.at("pixels").get<double>(), UnixMillis(std::chrono::milliseconds(json.at("at").get<std::int64_t>()))};
 }
 
 int round_up(int side, int multiple) { return (side + multiple - 1) / multiple * multiple; }
@@ -49,41 +61,61 @@ Result<CostModel> measure_cost(Device& device, const NetworkInfo& network) {
   return model;
 }
 
-Measurements::Measurements(std::filesystem::path file) : file_(std::move(file)) {
+Measurements::Measurements(std::filesystem::path file, const Clock& clock) : file_(std::move(file)), clock_(clock) {
   const auto content = read_file(file_, kMaxFile);
   if (!content) return;
   const auto json = nlohmann::json::parse(*content, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return;
   try {
     for (const auto& [key, value] : json.items()) {
-      models_[key] = {value.at("bytes_per_pixel").get<double>(), value.at("fixed_bytes").get<double>(),
-                      value.at("seconds_per_megapixel").get<double>(), value.at("fixed_seconds").get<double>()};
+      Entry& entry = entries_[key];
+      if (value.contains(kBearable)) entry.bearable = bearable_in(value.at(kBearable));
+      if (!value.contains(kBearable) || value.size() > 1) entry.model = model_in(value);
     }
   } catch (const nlohmann::json::exception&) {
-    models_.clear();
+    entries_.clear();
   }
 }
 
 std::optional<CostModel> Measurements::find(const Key& key) const {
   const std::lock_guard lock(mutex_);
-  const auto found = models_.find(text_of(key));
-  if (found == models_.end()) return std::nullopt;
-  return found->second;
+  const auto found = entries_.find(text_of(key));
+  return found == entries_.end() ? std::nullopt : found->second.model;
 }
 
 Result<void> Measurements::put(const Key& key, const CostModel& model) {
   const std::lock_guard lock(mutex_);
-  models_[text_of(key)] = model;
+  entries_[text_of(key)].model = model;
+  return write();
+}
+
+std::optional<double> Measurements::bearable_pixels(const Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(text_of(key));
+  if (found == entries_.end() || !found->second.bearable) return std::nullopt;
+  const auto age = clock_.now() - found->second.bearable->at;
+  if (age < std::chrono::hours(0) || age >= kBearableFor) return std::nullopt;
+  return found->second.bearable->pixels;
+}
+
+Result<void> Measurements::remember_bearable(const Key& key, double pixels) {
+  const std::lock_guard lock(mutex_);
+  entries_[text_of(key)].bearable = Bearable{pixels, clock_.now()};
   return write();
 }
 
 Result<void> Measurements::write() const {
   nlohmann::json json = nlohmann::json::object();
-  for (const auto& [key, model] : models_) {
-    json[key] = {{"bytes_per_pixel", model.bytes_per_pixel},
-                 {"fixed_bytes", model.fixed_bytes},
-                 {"seconds_per_megapixel", model.seconds_per_megapixel},
-                 {"fixed_seconds", model.fixed_seconds}};
+  for (const auto& [key, entry] : entries_) {
+    nlohmann::json& value = json[key];
+    if (entry.model) {
+      value = {{"bytes_per_pixel", entry.model->bytes_per_pixel},
+               {"fixed_bytes", entry.model->fixed_bytes},
+               {"seconds_per_megapixel", entry.model->seconds_per_megapixel},
+               {"fixed_seconds", entry.model->fixed_seconds}};
+    }
+    if (entry.bearable)
+      value[kBearable] = {{"pixels", entry.bearable->pixels}, {"at", entry.bearable->at.time_since_epoch().count()}};
   }
   const std::string text = json.dump(2) + "\n";
   const std::filesystem::path temporary = file_.string() + ".tmp";

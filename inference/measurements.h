@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "inference/device.h"
@@ -24,10 +25,17 @@ struct CostModel {
   [[nodiscard]] double seconds_for(double pixels) const noexcept;
 };
 
-/// Runs `network`, which must be loaded, over windows of two sizes. kDeviceFailed.
+/// What a device could bear when it ran out of memory.
+struct Bearable {
+  double pixels = 0;  ///< of all tensors of the largest batch that is safe
+  UnixMillis at{};    ///< when that was found
+};
+
+/// Runs `network`, which must be loaded, over windows of two sizes, one call alone: on a CPU, whose lone calls use all threads,
+/// the most that a call takes. kDeviceFailed, kOutOfDeviceMemory.
 [[nodiscard]] Result<CostModel> measure_cost(Device& device, const NetworkInfo& network);
 
-/// The cost models of this machine, in a file. Threads: safe.
+/// What is known of this machine's devices, in a file: cost models, and what they could bear. Threads: safe.
 class Measurements {
  public:
   /// What a model holds for.
@@ -39,18 +47,30 @@ class Measurements {
   };
 
   /// A missing or unreadable file is an empty one: everything in it can be measured again.
-  explicit Measurements(std::filesystem::path file);
+  explicit Measurements(std::filesystem::path file, const Clock& clock = system_clock());
 
   [[nodiscard]] std::optional<CostModel> find(const Key& key) const;
   /// The error says that it will be measured again after the next start; the model is in memory nevertheless.
   [[nodiscard]] Result<void> put(const Key& key, const CostModel& model);
 
+  /// Tensor pixels of the largest batch that is safe; nullopt: none was too large in the last 24 hours. What is older is
+  /// forgotten, as the memory that was missing may have been somebody else's.
+  [[nodiscard]] std::optional<double> bearable_pixels(const Key& key) const;
+  /// Replaces what was known. The error is as put()'s.
+  [[nodiscard]] Result<void> remember_bearable(const Key& key, double pixels);
+
  private:
+  struct Entry {
+    std::optional<CostModel> model;
+    std::optional<Bearable> bearable;
+  };
+
   [[nodiscard]] Result<void> write() const;
 
   const std::filesystem::path file_;
+  const Clock& clock_;
   mutable std::mutex mutex_;
-  std::map<std::string, CostModel> models_;
+  std::map<std::string, Entry> entries_;
 };
 
 }  // namespace retouchd::inference

@@ -1,12 +1,19 @@
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <torch/version.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+#include <string_view>
 #include <thread>
+#include <vector>
 
+#include "inference/simulated_device.h"
 #include "inference/tensor_cache.h"
 #include "inference/torch_device.h"
 
@@ -41,8 +48,7 @@ TorchDevice::Kind cpu_kind(int threads) {
   TorchDevice::Kind kind;
   kind.description =
       "CPU, " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") + ", LibTorch " + libtorch_version();
-  kind.default_batch = 2 * threads;
-  kind.lanes = threads;
+  kind.threads = threads;
   kind.traits.name = "cpu";
   kind.traits.bf16 = __builtin_cpu_supports("avx512bf16") != 0 && multiplies(kind.device, at::kBFloat16);
   kind.traits.int8 = __builtin_cpu_supports("avx512vnni") != 0 && multiplies(kind.device, at::kChar);
@@ -64,19 +70,13 @@ TorchDevice::Kind gpu_kind(const at::Device& device, const std::string& descript
   return kind;
 }
 
-}  // namespace
+int cuda_devices() { return cuda_is_there() ? at::accelerator::deviceCount() : 0; }
 
-Result<TorchDevice::Kind> find_device(const DeviceOptions& options) {
-  const auto accepts = [&options](DeviceKind kind) { return options.kind == DeviceKind::kAuto || options.kind == kind; };
-  if (accepts(DeviceKind::kCuda) && cuda_is_there()) return gpu_kind(at::Device(at::kCUDA, 0), "NVIDIA GPU 0");
-  if (options.kind == DeviceKind::kCuda) {
-    return make_error(ErrorCode::kDeviceFailed,
-                      "device: cuda was asked for, but LibTorch finds no CUDA device (driver or libtorch_cuda missing)");
-  }
-  if (accepts(DeviceKind::kMps) && at::hasMPS()) return gpu_kind(at::Device(at::kMPS, 0), "Apple GPU");
-  if (options.kind == DeviceKind::kMps)
-    return make_error(ErrorCode::kDeviceFailed, "device: mps was asked for, but this LibTorch has no Metal back end");
+TorchDevice::Kind cuda_kind(int index) {
+  return gpu_kind(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index)), "NVIDIA GPU " + std::to_string(index));
+}
 
+TorchDevice::Kind cpu_kind(const DeviceOptions& options) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   at::set_num_threads(threads);
@@ -84,10 +84,108 @@ Result<TorchDevice::Kind> find_device(const DeviceOptions& options) {
   return cpu_kind(threads);
 }
 
-Result<std::unique_ptr<Device>> open_device(const DeviceOptions& options) {
-  auto kind = find_device(options);
-  if (!kind) return kind.error();
-  return std::unique_ptr<Device>(std::make_unique<TorchDevice>(*std::move(kind), options.precision, options.optimize));
+constexpr std::string_view kSimulated = "simulated";
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  return text;
+}
+
+/// "cuda:1" -> 1; nullopt: not of that form.
+std::optional<int> index_in(std::string_view name) {
+  constexpr std::string_view kCuda = "cuda:";
+  if (!name.starts_with(kCuda)) return std::nullopt;
+  name.remove_prefix(kCuda.size());
+  int index = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
+  if (error != std::errc{} || end != name.data() + name.size() || index < 0) return std::nullopt;
+  return index;
+}
+
+Error missing(std::string_view name, const std::string& reason) {
+  return make_error(ErrorCode::kDeviceFailed, "device: " + std::string(name) + " was asked for, but " + reason);
+}
+
+/// The names of single devices that `text` stands for: "cpu", "cuda:1", "mps", "simulated".
+Result<std::vector<std::string>> names_in(std::string_view text) {
+  if (trimmed(text) == "auto") {
+    if (const int count = cuda_devices(); count > 0) return names_in("cuda");
+    return std::vector<std::string>{at::hasMPS() ? "mps" : "cpu"};
+  }
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  while (true) {
+    const auto comma = text.find(',');
+    const std::string name(trimmed(text.substr(0, comma)));
+    if (name == "cuda") {
+      if (cuda_devices() == 0)
+        return missing(name,
+                       "LibTorch finds no CUDA device (driver or libtorch_cuda missing); install them, or use `device: cpu`");
+      for (int i = 0; i < cuda_devices(); ++i) names.push_back("cuda:" + std::to_string(i));
+    } else if (name == "cpu" || name == "mps" || name == kSimulated) {
+      names.push_back(name);
+    } else if (const auto index = index_in(name)) {
+      names.push_back("cuda:" + std::to_string(*index));
+    } else {
+      return make_error(ErrorCode::kBadConfig, "device: `" + name +
+                                                   "` is none of auto, cpu, cuda, cuda:0, cuda:1, ..., mps and simulated; "
+                                                   "several are separated by commas, and auto stands alone");
+    }
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  for (const std::string& name : names) {
+    if (name != kSimulated && !seen.insert(name).second)
+      return make_error(ErrorCode::kBadConfig, "device: " + name + " is named twice; once is enough");
+  }
+  return names;
+}
+
+Result<TorchDevice::Kind> kind_of(const std::string& name, const DeviceOptions& options) {
+  if (name == "cpu") return cpu_kind(options);
+  if (name == "mps") {
+    if (!at::hasMPS()) return missing(name, "this LibTorch has no Metal back end; use `device: cpu`");
+    return gpu_kind(at::Device(at::kMPS, 0), "Apple GPU");
+  }
+  const int index = *index_in(name);
+  const int count = cuda_devices();
+  if (index >= count) {
+    return missing(name, "LibTorch finds " +
+                             (count == 0 ? std::string("no CUDA device (driver or libtorch_cuda missing)")
+                                         : std::to_string(count) + " of them, counted from cuda:0") +
+                             "; use another one, or `device: cpu`");
+  }
+  return cuda_kind(index);
+}
+
+}  // namespace
+
+Result<TorchDevice::Kind> find_device(const DeviceOptions& options) {
+  const auto names = names_in(options.devices);
+  if (!names) return names.error();
+  if (names->front() == kSimulated)
+    return make_error(ErrorCode::kBadConfig, "device: a simulated device computes nothing; use another one for this");
+  return kind_of(names->front(), options);
+}
+
+Result<std::vector<std::unique_ptr<Device>>> open_devices(const DeviceOptions& options) {
+  const auto names = names_in(options.devices);
+  if (!names) return names.error();
+  std::vector<std::unique_ptr<Device>> devices;
+  int simulated = 0;
+  for (const std::string& name : *names) {
+    if (name == kSimulated) {
+      const auto simulation = parse_simulation(options.simulation);
+      if (!simulation) return simulation.error();
+      devices.push_back(std::make_unique<SimulatedDevice>("sim:" + std::to_string(simulated++), *simulation, options));
+      continue;
+    }
+    auto kind = kind_of(name, options);
+    if (!kind) return kind.error();
+    devices.push_back(std::make_unique<TorchDevice>(*std::move(kind), options));
+  }
+  return devices;
 }
 
 std::string libtorch_version() { return TORCH_VERSION; }

@@ -7,6 +7,9 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "inference/pixel_pool.h"
+#include "inference/result_rows.h"
+
 namespace retouchd::inference {
 namespace {
 
@@ -79,18 +82,32 @@ void fill_window(const NetworkInfo& info, const Window& window, const at::Tensor
   cv::mixChannels(parts.data(), parts.size(), &both, 1, pairs.data(), pairs.size() / 2);
 }
 
-cv::Mat picture_from(const NetworkInfo& info, const cv::Mat& plane, const Window& window) {
-  const cv::Mat part = plane(cv::Rect(0, 0, window.colour.cols * info.scale, window.colour.rows * info.scale));
-  if (info.companion == Companion::kDepth) return part * (kMillimetres / kFullScale);
-  cv::Mat restored;
+/// `numbers` times `factor`, which brings them to [0, 1].
+Restored convert(const cv::Mat& numbers, double factor, int depth) {
+  Restored restored;
+  restored.pixels = PixelPool::instance().picture(numbers.size(), CV_MAKETYPE(depth, numbers.channels()));
+  ResultRows rows(static_cast<float>(factor), depth);
+  const auto count = static_cast<std::size_t>(numbers.cols) * static_cast<std::size_t>(numbers.channels());
+  for (int y = 0; y < numbers.rows; ++y) rows.convert(numbers.ptr<float>(y), count, restored.pixels.ptr(y));
+  restored.values = rows.values();
+  return restored;
+}
+
+/// The window's own part of item `index`.
+cv::Mat part_of(const NetworkInfo& info, const at::Tensor& output, std::int64_t index, const Window& window) {
+  return plane_of(output, index)(cv::Rect(0, 0, window.colour.cols * info.scale, window.colour.rows * info.scale));
+}
+
+Restored picture_from(const NetworkInfo& info, const cv::Mat& part, const Window& window) {
+  if (info.companion == Companion::kDepth) return convert(part, kMillimetres / kFullScale, window.depth);
   if (part.channels() == 3 && window.colour.channels() == 1) {
     // The three channels were equal going in; their mean has less noise than any one of them.
-    const float third = 1.0F / 3.0F / static_cast<float>(info.range);
-    cv::transform(part, restored, cv::Matx13f(third, third, third));
-  } else {
-    part.convertTo(restored, CV_32F, 1.0 / info.range);
+    const float third = 1.0F / 3.0F;
+    cv::Mat mean = PixelPool::instance().picture(part.size(), CV_32FC1);
+    cv::transform(part, mean, cv::Matx13f(third, third, third));
+    return convert(mean, 1.0 / info.range, window.depth);
   }
-  return restored;
+  return convert(part, 1.0 / info.range, window.depth);
 }
 
 }  // namespace
@@ -109,21 +126,20 @@ at::Tensor to_tensor(const NetworkInfo& info, cv::Size tensor, std::span<const W
 }
 
 void to_pictures(const NetworkInfo& info, const at::Tensor& output, std::span<const Window> windows,
-                 std::span<cv::Mat> restored) {
+                 std::span<Restored> restored) {
   std::int64_t next = 0;
   for (std::size_t i = 0; i < windows.size(); ++i) {
-    if (places_of(info, windows[i]) == 3) {
-      std::vector<cv::Mat> planes;
-      for (int c = 0; c < 3; ++c) {
-        planes.push_back(
-            plane_of(output, next + c)(cv::Rect(0, 0, windows[i].colour.cols * info.scale, windows[i].colour.rows * info.scale)));
-      }
-      cv::merge(planes, restored[i]);
-      restored[i] /= info.range;
-      next += 3;
-    } else {
-      restored[i] = picture_from(info, plane_of(output, next++), windows[i]);
+    const cv::Mat first = part_of(info, output, next++, windows[i]);
+    if (places_of(info, windows[i]) == 1) {
+      restored[i] = picture_from(info, first, windows[i]);
+      continue;
     }
+    const std::array<cv::Mat, 3> planes{first, part_of(info, output, next, windows[i]),
+                                        part_of(info, output, next + 1, windows[i])};
+    next += 2;
+    cv::Mat colour = PixelPool::instance().picture(first.size(), CV_32FC3);
+    cv::merge(planes.data(), planes.size(), colour);
+    restored[i] = convert(colour, 1.0 / info.range, windows[i].depth);
   }
 }
 

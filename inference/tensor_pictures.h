@@ -16,7 +16,8 @@ namespace retouchd::inference {
 /// window of a network with one channel takes three places in the batch, one for each colour.
 [[nodiscard]] at::Tensor to_tensor(const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows, bool pinned);
 
-/// The windows' own parts of `output`, a CPU tensor, as Device::restore() returns them.
-void to_pictures(const NetworkInfo& info, const at::Tensor& output, std::span<const Window> windows, std::span<cv::Mat> restored);
+/// The windows' own parts of `output`, a CPU tensor, as Device::restore() returns them. Their memory is PixelPool's.
+void to_pictures(const NetworkInfo& info, const at::Tensor& output, std::span<const Window> windows,
+                 std::span<Restored> restored);
 
 }  // namespace retouchd::inference

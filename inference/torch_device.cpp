@@ -3,21 +3,28 @@
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <array>
 #include <exception>
+#include <new>
 #include <opencv2/core.hpp>
+#include <string_view>
 
 #include "base/file.h"
 #include "inference/comparison.h"
+#include "inference/computing_scope.h"
 #include "inference/load_log.h"
+#include "inference/pixel_pool.h"
 #include "inference/tensor_cache.h"
 #include "inference/tensor_pictures.h"
 
 namespace retouchd::inference {
 namespace {
+
+constexpr std::array<std::string_view, 4> kMemoryWords{"out of memory", "ALLOC_FAILED", "can't allocate memory",
+                                                       "Insufficient memory"};
 
 /// Compares `network` with the plain fp32 path on a small picture. Throws what LibTorch throws.
 Result<void> check_against_plain(const NetworkInfo& info, const TorchNetwork& network, ForwardOptions options) {
@@ -37,41 +44,78 @@ Result<void> check_against_plain(const NetworkInfo& info, const TorchNetwork& ne
                                                   ", allowed are " + std::to_string(check.tolerance) + "; set `precision: fp32`");
 }
 
+/// For all devices of the process: a plain pass beside a TF32 one of another GPU may change its rounding.
+void allow_tf32(Precision precision) {
+  at::globalContext().setAllowTF32CuBLAS(precision == Precision::kTf32);
+  at::globalContext().setAllowTF32CuDNN(precision == Precision::kTf32);
+}
+
+/// Libraries below LibTorch (cuBLAS, cuDNN, OpenCV) have no exception of their own for it.
+bool speaks_of_memory(const std::exception& error) {
+  const std::string_view text(error.what());
+  return std::any_of(kMemoryWords.begin(), kMemoryWords.end(),
+                     [text](std::string_view word) { return text.find(word) != std::string_view::npos; });
+}
+
+/// Not every back end has such a cache.
+void empty_device_cache() {
+  try {
+    at::accelerator::emptyCache();
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
 }  // namespace
 
-TorchDevice::TorchDevice(Kind kind, std::optional<Precision> wanted, bool optimize)
-    : kind_(std::move(kind)), wanted_(wanted), optimize_(optimize) {}
+TorchDevice::TorchDevice(Kind kind, const DeviceOptions& options)
+    : kind_(std::move(kind)),
+      wanted_(options.precision),
+      optimize_(options.optimize),
+      lanes_(kind_.threads, options.deterministic),
+      streams_(kind_.device) {}
 
 TorchDevice::~TorchDevice() = default;
 
-Error TorchDevice::failed(std::size_t windows, const std::string& reason) const {
-  return make_error(ErrorCode::kDeviceFailed, name() + " failed on a batch of " + std::to_string(windows) + ": " + reason);
+Error TorchDevice::failed(ErrorCode code, std::size_t windows, const std::string& reason) const {
+  return make_error(code, name() + " failed on a batch of " + std::to_string(windows) + ": " + reason);
+}
+
+Error TorchDevice::out_of_memory(std::size_t windows, cv::Size tensor) {
+  // What lies unused in LibTorch's own cache is in pieces of other sizes; the smaller batch that comes next may want them whole.
+  if (!kind_.is_cpu()) empty_device_cache();
+  return failed(
+      ErrorCode::kOutOfDeviceMemory, windows,
+      "tensors of " + std::to_string(tensor.width) + "x" + std::to_string(tensor.height) + " do not fit into its memory");
+}
+
+Result<void> TorchDevice::has_not_changed(const NetworkInfo& network) const {
+  const auto digest = sha256_hex_of_file(network.weights);
+  if (!digest) return make_error(ErrorCode::kBadWeights, digest.error().message);
+  if (*digest == network.sha256) return {};
+  return make_error(ErrorCode::kBadWeights,
+                    network.weights.string() + " changed since it was listed; reload the daemon (SIGHUP)");
 }
 
 Result<void> TorchDevice::load(const NetworkInfo& network) {
   if (networks_.contains(network.id())) return {};
-  const auto digest = sha256_hex_of_file(network.weights);
-  if (!digest) return make_error(ErrorCode::kBadWeights, digest.error().message);
-  if (*digest != network.sha256)
-    return make_error(ErrorCode::kBadWeights,
-                      network.weights.string() + " changed since it was listed; reload the daemon (SIGHUP)");
-
+  if (auto same = has_not_changed(network); !same) return same;
   const PrecisionChoice choice = precision_for(network);
   ForwardOptions options{kind_.device, choice.precision, optimize_, kind_.strip_pixels};
-  at::globalContext().setAllowTF32CuBLAS(choice.precision == Precision::kTf32);
-  at::globalContext().setAllowTF32CuDNN(choice.precision == Precision::kTf32);
   try {
     const c10::InferenceMode inference;
+    const CpuLanes::Share share(lanes_);
+    allow_tf32(choice.precision);
     auto built = load_torch_network(network, options);
     if (!built) return built.error();
     if (auto checked = check_against_plain(network, **built, options); !checked) return checked;
-    networks_[network.id()] = {std::move(*built), ++loads_};
+    networks_[network.id()] = {std::move(*built), choice.precision, nullptr, ++loads_};
   } catch (const c10::Error& error) {
     return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what_without_backtrace());
   } catch (const std::exception& error) {
     return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what());
   }
-  TensorCache::instance().trim();
+  TensorCache::instance().blocks().trim();
   log_loaded(network, choice);
   forget_old_versions(network.name);
   return {};
@@ -91,76 +135,117 @@ void TorchDevice::forget_old_versions(const std::string& name) {
   }
 }
 
-Result<std::vector<cv::Mat>> TorchDevice::restore(const NetworkInfo& network, cv::Size tensor, std::span<const Window> windows) {
+Result<const TorchNetwork*> TorchDevice::plain_of(Loaded& loaded, const NetworkInfo& info) {
+  if (!optimize_) return loaded.network.get();
+  const std::lock_guard lock(plain_);
+  if (!loaded.plain) {
+    if (auto same = has_not_changed(info); !same) return same.error();
+    auto built = load_torch_network(info, {kind_.device, Precision::kFp32, false, kind_.strip_pixels});
+    if (!built) return built.error();
+    // Its weights were copied on another stream than the one that computes.
+    if (!kind_.is_cpu()) at::accelerator::synchronizeDevice(kind_.device.index());
+    loaded.plain = std::move(*built);
+  }
+  return loaded.plain.get();
+}
+
+Result<std::vector<Restored>> TorchDevice::restore(const NetworkInfo& network, cv::Size tensor, std::span<const Window> windows,
+                                                   const RestoreOptions& options) {
   const auto found = networks_.find(network.id());
   if (found == networks_.end())
     return make_error(ErrorCode::kInternal, "network " + network.name + " was not loaded on " + name());
-  std::vector<cv::Mat> restored(windows.size());
+  std::vector<Restored> restored(windows.size());
   try {
-    forward_all(found->second, network, tensor, windows, restored);
+    const c10::InferenceMode inference;
+    const TorchNetwork* chosen = found->second.network.get();
+    if (options.plain) {
+      const auto plain = plain_of(found->second, network);
+      if (!plain) return plain.error();
+      chosen = *plain;
+    }
+    if (kind_.is_cpu()) {
+      restore_by_one(*chosen, network, tensor, windows, options, restored);
+    } else {
+      const Precision precision = options.plain ? Precision::kFp32 : found->second.precision;
+      restore_together(*chosen, precision, network, tensor, windows, options, restored);
+    }
+  } catch (const c10::OutOfMemoryError&) {
+    return out_of_memory(windows.size(), tensor);
+  } catch (const std::bad_alloc&) {
+    return out_of_memory(windows.size(), tensor);
   } catch (const c10::Error& error) {
-    return failed(windows.size(), error.what_without_backtrace());
+    if (speaks_of_memory(error)) return out_of_memory(windows.size(), tensor);
+    return failed(ErrorCode::kDeviceFailed, windows.size(), error.what_without_backtrace());
   } catch (const std::exception& error) {
-    return failed(windows.size(), error.what());
+    if (speaks_of_memory(error)) return out_of_memory(windows.size(), tensor);
+    return failed(ErrorCode::kDeviceFailed, windows.size(), error.what());
   }
   return restored;
 }
 
-void TorchDevice::forward_all(const Loaded& loaded, const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows,
-                              std::span<cv::Mat> restored) const {
-  if (!kind_.device.is_cpu() || windows.size() == 1) {
-    forward(*loaded.network, info, tensor, windows, restored);
-    return;
-  }
-  // One tile per thread beats one big batch over all threads: its activations stay nearer to the cache, nothing waits at
-  // barriers.
-  at::parallel_for(0, static_cast<std::int64_t>(windows.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      forward(*loaded.network, info, tensor, windows.subspan(i, 1), restored.subspan(i, 1));
+void TorchDevice::restore_by_one(const TorchNetwork& network, const NetworkInfo& info, cv::Size tensor,
+                                 std::span<const Window> windows, const RestoreOptions& options, std::span<Restored> restored) {
+  const ComputingScope scope(options.computing);
+  const CpuLanes::Share share(lanes_);
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    at::Tensor output;
+    {
+      const at::Tensor input = to_tensor(info, tensor, windows.subspan(i, 1), false);
+      output = network.forward(input);
     }
-  });
+    to_pictures(info, output.contiguous(), windows.subspan(i, 1), restored.subspan(i, 1));
+  }
 }
 
-void TorchDevice::forward(const TorchNetwork& network, const NetworkInfo& info, cv::Size tensor, std::span<const Window> windows,
-                          std::span<cv::Mat> restored) const {
-  const c10::InferenceMode inference;
-  at::Tensor output;
-  {
-    const at::Tensor input = to_tensor(info, tensor, windows, kind_.device.is_cuda());
-    output = network.forward(input.to(kind_.device)).to(at::kCPU).contiguous();
-  }
-  to_pictures(info, output, windows, restored);
+void TorchDevice::restore_together(const TorchNetwork& network, Precision precision, const NetworkInfo& info, cv::Size tensor,
+                                   std::span<const Window> windows, const RestoreOptions& options, std::span<Restored> restored) {
+  const auto compute = [&](const at::Tensor& input) {
+    allow_tf32(precision);
+    return network.forward(input);
+  };
+  const at::Tensor input = to_tensor(info, tensor, windows, streams_.pinned());
+  to_pictures(info, streams_.run(input, compute, options), windows, restored);
 }
 
 Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tensor, int batch) {
   cv::Mat colour(tensor, CV_8UC(network.channels));
   cv::RNG(1).fill(colour, cv::RNG::UNIFORM, 64, 192);
-  Window window{colour, {}};
+  Window window;
+  window.colour = colour;
   if (network.companion == Companion::kDepth) window.companion = cv::Mat(tensor, CV_16UC1, cv::Scalar(2000));
   if (network.companion == Companion::kRightView) window.companion = colour;
   const std::vector<Window> windows(static_cast<std::size_t>(batch), window);
 
-  const bool is_cpu = kind_.device.is_cpu();
-  TensorCache& cache = TensorCache::instance();
-  const std::size_t before = is_cpu ? cache.begin_peak() : 0;
-  if (!is_cpu) at::accelerator::resetPeakStats(kind_.device.index());
+  KeptBlocks& cpu = TensorCache::instance().blocks();
+  const std::size_t before = cpu.begin_peak();
+  std::int64_t weights = 0;
+  if (!kind_.is_cpu()) {
+    at::accelerator::resetPeakStats(kind_.device.index());
+    weights = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0).current;
+  }
   const auto start = std::chrono::steady_clock::now();
   auto restored = restore(network, tensor, windows);
   if (!restored) return restored.error();
   Footprint footprint{{}, std::chrono::steady_clock::now() - start};
-  if (is_cpu) {
-    footprint.peak = Bytes{cache.peak() - before};
-    cache.trim();
+  if (kind_.is_cpu()) {
+    footprint.peak = Bytes{cpu.peak() - before};
+    cpu.trim();
   } else {
     const auto stats = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0);
-    footprint.peak = Bytes{static_cast<std::uint64_t>(stats.peak)};
+    footprint.peak = Bytes{static_cast<std::uint64_t>(stats.peak - weights)};
   }
   return footprint;
 }
 
 std::optional<Bytes> TorchDevice::memory() const {
-  if (kind_.device.is_cpu()) return std::nullopt;
+  if (kind_.is_cpu()) return std::nullopt;
   return Bytes{at::accelerator::getMemoryInfo(kind_.device.index()).first};
+}
+
+void TorchDevice::give_back_memory() {
+  TensorCache::instance().blocks().trim();
+  PixelPool::instance().blocks().trim();
+  if (!kind_.is_cpu()) empty_device_cache();
 }
 
 }  // namespace retouchd::inference

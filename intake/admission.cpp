@@ -112,6 +112,10 @@ Result<queue::JobRequest> Admission::prepare(const wire::Submit& submit, std::st
   request.preview = submit.preview;
   request.network = submit.network.empty() ? options()->default_network : submit.network;
   request.priority = submit.priority;
+  if (submit.deadline_seconds > 0) {
+    request.deadline =
+        clock_.now() + std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(submit.deadline_seconds));
+  }
   if (auto known = check_network(request.network); !known) return known.error();
   const auto read = content ? read_content(submit, *content, request) : read_path(submit, request);
   if (!read) return read.error();

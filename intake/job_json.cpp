@@ -35,6 +35,7 @@ json job_to_json(const queue::Job& job, const std::optional<json>& progress) {
   object["preview"] = text_or_null(job.preview.string());
   object["network"] = request.network;
   object["priority"] = request.priority;
+  object["deadline"] = request.deadline == kNever ? json(nullptr) : json(wire::to_iso8601(request.deadline));
   object["cancel_requested"] = job.cancel_requested;
   object["accepted_at"] = wire::to_iso8601(job.accepted_at);
   object["started_at"] = time_or_null(job.started_at);

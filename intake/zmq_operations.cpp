@@ -122,6 +122,7 @@ Result<json> ZmqOperations::answer_to(const wire::Operation& operation, std::opt
   if (std::holds_alternative<wire::Models>(operation)) {
     return json{{"models", hooks_->models ? hooks_->models() : json::array()}, {"default", admission_.default_network()}};
   }
+  if (std::holds_alternative<wire::Stats>(operation)) return hooks_->stats ? hooks_->stats() : json::object();
   return ping();
 }
 

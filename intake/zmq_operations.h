@@ -22,6 +22,8 @@ struct ZmqHooks {
   std::function<nlohmann::json()> models;
   /// A JSON object whose fields join the answer of `ping` (device, readiness, ...). Must not wait for anything.
   std::function<nlohmann::json()> health;
+  /// A JSON object: the answer of `stats`. May wait for the store.
+  std::function<nlohmann::json()> stats;
   /// Of a job that runs here, such as {"stage": "infer", "done": 3, "total": 12}.
   std::function<std::optional<nlohmann::json>(queue::JobId)> progress;
   /// Once per answered request: the operation (or "unknown") and "ok" or the wire name of the error.

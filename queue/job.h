@@ -38,6 +38,7 @@ struct JobRequest {
   bool preview = true;                 ///< write and announce a preview first
   std::string network;                 ///< name in the registry
   int priority = 0;                    ///< higher goes first
+  UnixMillis deadline = kNever;        ///< fails with kDeadlinePassed when it is not done by then; earlier goes first
 };
 
 /// One job as the store knows it.

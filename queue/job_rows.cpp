@@ -30,7 +30,8 @@ json error_fields(const Error& error) { return {{"code", error.name()}, {"messag
 
 const std::string kJobColumns =
     "id, key, origin, source, device, inode, size, mtime_ns, spooled, name, output, error_report, overwrite, wants_preview, "
-    "network, priority, state, cancel_requested, epoch, claims, attempts, crashes, accepted_at, not_before, started_at, "
+    "network, priority, deadline, state, cancel_requested, epoch, claims, attempts, crashes, accepted_at, not_before, "
+    "started_at, "
     "finished_at, preview_path, output_path, output_sha256, output_size, error_code, error_message, error_stage, details";
 
 Job read_job(const Rows& rows) {
@@ -54,6 +55,7 @@ Job read_job(const Rows& rows) {
   job.request.preview = integer() != 0;
   job.request.network = text();
   job.request.priority = static_cast<int>(integer());
+  job.request.deadline = time_in(rows, column++);
   job.state = job_state_from_name(text()).value_or(JobState::kFailed);
   job.cancel_requested = integer() != 0;
   job.epoch = integer();

@@ -17,7 +17,8 @@ extern const std::string kJobColumns;
 [[nodiscard]] Job read_job(const Rows& rows);
 
 /// What makes two requests under one key the same request, as SHA-256. A picture in the spool is compared by name and size, since
-/// a client that sends it again gets another copy; a device number is left out, since it changes with a reboot.
+/// a client that sends it again gets another copy; a device number is left out, since it changes with a reboot, and a deadline,
+/// since it was counted from the moment of each submit.
 [[nodiscard]] std::string hash_of(const JobRequest& request);
 
 /// JSON text; bytes that are not UTF-8 (file names) become U+FFFD instead of an exception.

@@ -8,14 +8,16 @@
 #include <string>
 #include <system_error>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/units.h"
+#include "queue/job_store.h"
 
 namespace retouchd::queue {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x72746368;  // "rtch"
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 
 /// Above this the check at opening would take seconds; `retouch doctor` and the operating guide run it on purpose.
 constexpr Bytes kCheckedAtOpening = mebibytes(64);
@@ -23,7 +25,7 @@ constexpr Bytes kCheckedAtOpening = mebibytes(64);
 // output_path is the place this job writes, or last tried to write; at most one job owns a place (job_output), the others that
 // wrote there before are superseded. replaces_sha256 is our own older file that stands there until the rename.
 //
-// The four small partial indexes keep claiming cheap with a million jobs waiting: a job leaves job_waiting for job_ready when its
+// Small partial indexes keep claiming cheap with a million jobs waiting: a job leaves job_waiting for job_ready when its
 // back-off has passed, so neither fresh jobs nor retries are scanned past.
 constexpr const char* kSchema = R"sql(
 CREATE TABLE job(
@@ -41,6 +43,7 @@ CREATE TABLE job(
   wants_preview INTEGER NOT NULL,
   network TEXT NOT NULL,
   priority INTEGER NOT NULL,
+  deadline INTEGER NOT NULL,
   state TEXT NOT NULL CHECK(state IN('queued','running','publishing','done','failed','cancelled')),
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   epoch INTEGER NOT NULL DEFAULT 0,
@@ -63,7 +66,6 @@ CREATE TABLE job(
   details TEXT,
   CHECK((state IN('running','publishing')) = (owner IS NOT NULL))
 ) STRICT;
-CREATE INDEX job_ready ON job(priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes=0;
 CREATE INDEX job_suspect ON job(crashes, priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes>0;
 CREATE INDEX job_waiting ON job(not_before) WHERE state='queued' AND not_before>0;
 CREATE INDEX job_active ON job(crashes) WHERE state IN('running','publishing');
@@ -92,6 +94,25 @@ CREATE TABLE remembered(
 CREATE INDEX remembered_output ON remembered(output_path, job) WHERE output_path IS NOT NULL;
 )sql";
 
+// What claim_order.h looks at; the size in job_ready_small is kSmallFile.
+constexpr const char* kReadyIndexes = R"sql(
+CREATE INDEX job_ready ON job(priority DESC, deadline, origin, id)
+  WHERE state='queued' AND not_before=0 AND crashes=0;
+CREATE INDEX job_ready_small ON job(priority DESC, deadline, origin, id)
+  WHERE state='queued' AND not_before=0 AND crashes=0 AND size<=1048576;
+CREATE INDEX job_ready_origin ON job(origin, priority DESC, deadline, id)
+  WHERE state='queued' AND not_before=0 AND crashes=0;
+CREATE INDEX job_ready_oldest ON job(id) WHERE state='queued' AND not_before=0 AND crashes=0;
+)sql";
+static_assert(kSmallFile == Bytes{1048576});
+
+// Version 1 knew no deadlines: its jobs have none.
+constexpr const char* kFromVersion1 = R"sql(
+ALTER TABLE job ADD COLUMN deadline INTEGER NOT NULL DEFAULT 9223372036854775807;
+DROP INDEX job_ready;
+)sql";
+static_assert(kNever.time_since_epoch().count() == 9223372036854775807);
+
 Error refusal(const std::filesystem::path& file, const std::string& reason) {
   return make_error(ErrorCode::kStoreFailed, "cannot use the job store " + file.string() + ": " + reason);
 }
@@ -115,7 +136,16 @@ bool is_network_file_system(const std::filesystem::path& directory) {
 void create_tables(Database& database) {
   database.execute("BEGIN IMMEDIATE");
   database.execute(kSchema);
+  database.execute(kReadyIndexes);
   database.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
+  database.execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
+  database.execute("COMMIT");
+}
+
+void migrate_from_version_1(Database& database) {
+  database.execute("BEGIN IMMEDIATE");
+  database.execute(kFromVersion1);
+  database.execute(kReadyIndexes);
   database.execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
   database.execute("COMMIT");
 }
@@ -143,6 +173,7 @@ Result<void> prepare_schema(Database& database, const std::filesystem::path& fil
     if (verdict != "ok")
       return refusal(file, "it is damaged (" + verdict + "); restore a backup, or move it away to start empty");
   }
+  if (!is_new && version == 1) migrate_from_version_1(database);
   return {};
 }
 

@@ -4,13 +4,32 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "queue/job.h"
 
 namespace retouchd::queue {
+
+/// Up to this size a source counts as small: ClaimRequest::largest_file is answered from an index of its own.
+inline constexpr Bytes kSmallFile = mebibytes(1);
+
+/// Which jobs are wanted.
+struct ClaimRequest {
+  int count = 1;
+  int running = 0;  ///< the caller's jobs in flight
+  /// Only jobs whose source has at most so many bytes. Costs no more than without when it is kSmallFile; with other values jobs
+  /// that are too large are looked at and left.
+  std::uint64_t largest_file = std::numeric_limits<std::uint64_t>::max();
+  std::vector<std::string> not_from{};  ///< origins left out
+
+  [[nodiscard]] bool leaves_out() const noexcept {
+    return largest_file != std::numeric_limits<std::uint64_t>::max() || !not_from.empty();
+  }
+};
 
 /// The durable list of jobs. What was answered with success is on disk (fsynced) before the answer.
 ///
@@ -53,9 +72,11 @@ class JobStore {
   /// The same, waiting for the answer.
   [[nodiscard]] Result<Accepted> accept_and_wait(JobRequest request);
 
-  /// Claims up to `count` ready jobs: highest priority, then oldest. Jobs that crashed the process before (suspects) are handed
-  /// out alone: only when `running` (the caller's jobs in flight) is 0, and then exactly one.
-  [[nodiscard]] virtual Result<std::vector<Job>> claim(int count, int running) = 0;
+  /// Claims ready jobs: higher priority, then earlier deadline, then the origin that got least so far, then the oldest; every
+  /// eighth one is the oldest of all (claim_order.h). Jobs that crashed the process before (suspects) are handed out alone: only
+  /// when `running` is 0 and the request leaves no jobs out, and then exactly one. Jobs that it meets after their deadlines fail
+  /// with kDeadlinePassed.
+  [[nodiscard]] virtual Result<std::vector<Job>> claim(const ClaimRequest& request) = 0;
 
   /// The moment the next queued job becomes ready (may be past: now), or nullopt when none is queued, or none could be claimed
   /// before a job in flight ends (suspects run alone). Ask again when a job ends or arrives.
@@ -80,7 +101,8 @@ class JobStore {
   /// Queued: cancelled at once. Running: a request that the pipeline honours within one batch. Terminal or publishing: unchanged
   /// (idempotent). Returns the job as it is after the call, or kUnknownJob.
   [[nodiscard]] virtual Result<Job> cancel(JobId id) = 0;
-  /// failed or cancelled -> queued with its counters reset. Any other state: unchanged.
+  /// failed or cancelled -> queued with its counters reset, and without its deadline when that has passed. Any other state:
+  /// unchanged.
   [[nodiscard]] virtual Result<Job> retry(JobId id) = 0;
 
   [[nodiscard]] virtual Result<Job> get(JobId id) = 0;

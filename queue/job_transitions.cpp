@@ -16,6 +16,9 @@ constexpr std::string_view kWatchOrigin = "watch:";
 // endless stream of new jobs must not keep them waiting for ever.
 constexpr std::chrono::minutes kSuspectsGoLast{10};
 
+// Jobs past their deadlines that one claim fails: the store's other callers wait for it.
+constexpr int kMostExpired = 256;
+
 std::string label(JobId id) { return "job " + std::to_string(id); }
 
 }  // namespace
@@ -29,16 +32,15 @@ JobTransitions::JobTransitions(Database& database, const Clock& clock, std::stri
       find_remembered_(database.prepare("SELECT job, request_hash FROM remembered WHERE key=?1")),
       insert_(database.prepare("INSERT INTO job(key, request_hash, origin, source, device, inode, size, mtime_ns, spooled, name, "
                                "output, error_report, "
-                               "overwrite, wants_preview, network, priority, state, accepted_at) "
-                               "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,'queued',?17) RETURNING id")),
+                               "overwrite, wants_preview, network, priority, deadline, state, accepted_at) "
+                               "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'queued',?18) RETURNING id")),
       insert_event_(database.prepare("INSERT INTO event(job, seq, at, kind, body) "
                                      "SELECT ?1, coalesce(max(seq),0)+1, ?2, ?3, ?4 FROM event WHERE job=?1 RETURNING seq")),
+      order_(database),
       suspect_runs_(database.prepare(
           "SELECT 1 FROM job INDEXED BY job_active WHERE state IN('running','publishing') AND crashes>0 LIMIT 1")),
       wake_(database.prepare(
           "UPDATE job INDEXED BY job_waiting SET not_before=0 WHERE state='queued' AND not_before>0 AND not_before<=?1")),
-      ready_(database.prepare("SELECT id FROM job INDEXED BY job_ready WHERE state='queued' AND not_before=0 AND crashes=0 "
-                              "ORDER BY priority DESC, id LIMIT ?1")),
       suspects_(database.prepare("SELECT id FROM job INDEXED BY job_suspect WHERE state='queued' AND not_before=0 AND crashes>0 "
                                  "ORDER BY crashes, priority DESC, id LIMIT 1")),
       start_(database.prepare("UPDATE job SET state='running', owner=?2, epoch=epoch+1, claims=claims+1, started_at=?3 "
@@ -61,9 +63,10 @@ JobTransitions::JobTransitions(Database& database, const Clock& clock, std::stri
                             "error_code=?6, error_message=?7, error_stage=?8 "
                             "WHERE id=?1 AND epoch=?2 AND state IN('queued','running','publishing')")),
       request_cancel_(database.prepare("UPDATE job SET cancel_requested=1 WHERE id=?1 AND epoch=?2 AND state='running'")),
-      retry_(database.prepare("UPDATE job SET state='queued', cancel_requested=0, claims=0, attempts=0, crashes=0, not_before=0, "
-                              "finished_at=NULL, error_code=NULL, error_message=NULL, error_stage=NULL "
-                              "WHERE id=?1 AND epoch=?2 AND state IN('failed','cancelled')")),
+      retry_(database.prepare(
+          "UPDATE job SET state='queued', cancel_requested=0, claims=0, attempts=0, crashes=0, not_before=0, "
+          "deadline=iif(deadline<=?3,?4,deadline), finished_at=NULL, error_code=NULL, error_message=NULL, error_stage=NULL "
+          "WHERE id=?1 AND epoch=?2 AND state IN('failed','cancelled')")),
       finished_(database.prepare("SELECT id, state FROM job INDEXED BY job_finished WHERE finished_at IS NOT NULL AND "
                                  "finished_at<max(?1,?2) AND finished_at<CASE state WHEN 'failed' THEN ?2 ELSE ?1 END LIMIT ?3")),
       remember_(database.prepare("INSERT INTO remembered(key, job, request_hash, state, finished_at, output_path, output_sha256) "
@@ -88,7 +91,8 @@ Result<JobStore::Accepted> JobTransitions::accept(const JobRequest& request) {
   {
     Rows rows = insert_.query(request.key, hash, request.origin, request.source, request.identity.device, request.identity.inode,
                               request.identity.size, request.identity.mtime_ns, request.spooled, request.name, request.output,
-                              request.error_report, request.overwrite, request.preview, request.network, request.priority, now);
+                              request.error_report, request.overwrite, request.preview, request.network, request.priority,
+                              request.deadline, now);
     if (rows.next()) id = rows.integer(0);
   }
   changes_.counts[static_cast<std::size_t>(JobState::kQueued)] += 1;
@@ -96,9 +100,9 @@ Result<JobStore::Accepted> JobTransitions::accept(const JobRequest& request) {
   return JobStore::Accepted{id, false};
 }
 
-Result<std::vector<Job>> JobTransitions::claim(int count, int running) {
+Result<std::vector<Job>> JobTransitions::claim(const ClaimRequest& request) {
   std::vector<Job> jobs;
-  if (count <= 0) return jobs;
+  if (request.count <= 0) return jobs;
   if (suspect_runs_.query().next()) return jobs;
   const UnixMillis now = clock_.now();
   wake_.run(now);
@@ -107,22 +111,40 @@ Result<std::vector<Job>> JobTransitions::claim(int count, int running) {
     Rows rows = suspects_.query();
     if (rows.next()) suspect = rows.integer(0);
   }
-  std::vector<JobId> ids;
+  bool is_any_ready = false;
   if (!suspect || now < suspects_first_from_) {
-    Rows rows = ready_.query(count);
-    while (rows.next()) ids.push_back(rows.integer(0));
+    const auto wanted = static_cast<std::size_t>(request.count);
+    for (int expired = 0; jobs.size() < wanted && expired < kMostExpired;) {
+      const auto next = order_.next(request);
+      if (!next) break;
+      is_any_ready = true;
+      if (auto job = start(next->id, now)) {
+        order_.claimed(*next);
+        jobs.push_back(std::move(*job));
+      } else {
+        ++expired;
+      }
+    }
   }
-  if (ids.empty() && suspect && running == 0) ids.push_back(*suspect);
-  jobs.reserve(ids.size());
-  for (const JobId id : ids) jobs.push_back(start(id, now));
+  if (!is_any_ready && suspect && request.running == 0 && !request.leaves_out()) {
+    if (auto job = start(*suspect, now)) jobs.push_back(std::move(*job));
+  }
   return jobs;
 }
 
-Job JobTransitions::start(JobId id, UnixMillis now) {
+std::optional<Job> JobTransitions::start(JobId id, UnixMillis now) {
+  const auto look = [&] {
+    Rows rows = find_.query(id);
+    rows.next();
+    return read_job(rows);
+  };
+  if (const Job queued = look(); queued.request.deadline <= now) {
+    const Error error = make_error(ErrorCode::kDeadlinePassed, "the deadline of " + queued.request.name + " passed in the queue");
+    end(queued, JobState::kFailed, "failed", failed_body(queued, error), error);
+    return std::nullopt;
+  }
   expect_one(start_.run(id, boot_id_, now), id);
-  Rows rows = find_.query(id);
-  rows.next();
-  Job job = read_job(rows);
+  Job job = look();
   changes_.counts[static_cast<std::size_t>(JobState::kQueued)] -= 1;
   changes_.counts[static_cast<std::size_t>(JobState::kRunning)] += 1;
   add_event(id, "started", text_of({{"epoch", job.epoch}, {"claims", job.claims}, {"attempts", job.attempts}}));
@@ -223,7 +245,7 @@ Result<Job> JobTransitions::retry(JobId id) {
   auto job = find(id);
   if (!job) return job.error();
   if (job->state != JobState::kFailed && job->state != JobState::kCancelled) return job;
-  expect_one(retry_.run(id, job->epoch), id);
+  expect_one(retry_.run(id, job->epoch, clock_.now(), kNever), id);
   move(*job, JobState::kQueued);
   add_event(id, "accepted", accepted_body(job->request));
   return find(id);

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "queue/claim_order.h"
 #include "queue/job.h"
 #include "queue/job_store.h"
 #include "queue/sqlite_database.h"
@@ -30,7 +32,7 @@ class JobTransitions {
   JobTransitions(Database& database, const Clock& clock, std::string boot_id);
 
   Result<JobStore::Accepted> accept(const JobRequest& request);
-  Result<std::vector<Job>> claim(int count, int running);
+  Result<std::vector<Job>> claim(const ClaimRequest& request);
   Result<void> record_preview(Claim claim, const std::filesystem::path& preview, const std::string& body);
   Result<void> begin_publishing(Claim claim, const JobStore::Publication& publication);
   Result<void> complete(Claim claim, const std::string& details);
@@ -56,7 +58,8 @@ class JobTransitions {
   /// The job, when `claim` still holds it and it is in one of the two states; kConflict otherwise.
   Result<Job> owned(Claim claim, JobState state, JobState other);
   Result<Job> find(JobId id);
-  Job start(JobId id, UnixMillis now);
+  /// Claims the job, or fails it when its deadline has passed.
+  std::optional<Job> start(JobId id, UnixMillis now);
   void end(const Job& job, JobState state, std::string_view kind, const std::string& body, const std::optional<Error>& error);
   void requeue(const Job& job, const std::optional<Error>& error, UnixMillis when, int attempts, int crashes);
   void move(const Job& job, JobState to);
@@ -69,7 +72,8 @@ class JobTransitions {
   Changes changes_;
 
   Statement find_, find_key_, find_remembered_, insert_, insert_event_;
-  Statement suspect_runs_, wake_, ready_, suspects_, start_;
+  ClaimOrder order_;
+  Statement suspect_runs_, wake_, suspects_, start_;
   Statement preview_, owner_of_output_, supersede_, publish_, complete_;
   Statement requeue_, end_, request_cancel_, retry_;
   Statement finished_, remember_, forget_;

@@ -41,8 +41,8 @@ class SqliteJobStore final : public JobStore {
     if (!taken) waiting->done(make_error(ErrorCode::kBusy, "too many jobs wait to be written to the job store"));
   }
 
-  Result<std::vector<Job>> claim(int count, int running) override {
-    return change([=](JobTransitions& transitions) { return transitions.claim(count, running); });
+  Result<std::vector<Job>> claim(const ClaimRequest& request) override {
+    return change([&](JobTransitions& transitions) { return transitions.claim(request); });
   }
 
   std::optional<UnixMillis> next_ready() override {

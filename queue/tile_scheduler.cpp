@@ -1,11 +1,14 @@
 #include "queue/tile_scheduler.h"
 
 #include <algorithm>
-#include <limits>
-#include <utility>
+#include <tuple>
 
 namespace retouchd::queue {
 namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongest = std::chrono::hours(24);  // so that no sum of times overflows
 
 Bytes bytes_of(const Tile& tile) { return {tile.window.total() * tile.window.elemSize()}; }
 
@@ -20,89 +23,140 @@ bool TileScheduler::push(Tile tile) {
   return true;
 }
 
+bool TileScheduler::push_preview(std::vector<Tile> tiles) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return false;
+  for (Tile& tile : tiles) insert(std::move(tile));
+  filled_.notify_all();
+  return true;
+}
+
 void TileScheduler::insert(Tile tile) {
-  ++waiting_;
-  if (!tile.preview) ++waiting_full_pass_;
-  bytes_ += bytes_of(tile);
-  Lanes& lanes = bins_[tile.bin][Rank{!tile.preview, -tile.priority}];
-  // A picture's tiles arrive one after the other, so its lane is nearly always the last one touched.
-  const auto lane = std::find_if(lanes.rbegin(), lanes.rend(), [&](const PictureLane& l) { return l.picture == tile.picture; });
-  if (lane != lanes.rend()) {
-    lane->tiles.push_back(std::move(tile));
-    return;
+  count_in(tile);
+  const std::uint64_t level = accounts_.picture_level(tile.client);
+  BinQueue& queue = bins_.try_emplace(tile.bin, tile.bin).first->second;
+  queue.push(std::move(tile), ++arrived_, level);
+}
+
+void TileScheduler::put_back(std::vector<Tile> tiles) {
+  const std::lock_guard lock(mutex_);
+  for (Tile& tile : tiles) {
+    count_in(tile);
+    BinQueue& queue = bins_.try_emplace(tile.bin, tile.bin).first->second;
+    queue.put_back(std::move(tile));
   }
-  lanes.push_back({tile.picture, {}});
-  lanes.back().tiles.push_back(std::move(tile));
+  filled_.notify_all();
 }
 
-std::map<Bin, TileScheduler::RankedLanes>::iterator TileScheduler::best_bin() {
-  const auto oldest = [](const Lanes& lanes) {
-    std::uint64_t ticket = std::numeric_limits<std::uint64_t>::max();
-    for (const PictureLane& lane : lanes) ticket = std::min(ticket, lane.picture);
-    return ticket;
-  };
-  const auto urgency = [&](const std::pair<const Bin, RankedLanes>& bin) {
-    return std::pair(bin.second.begin()->first, oldest(bin.second.begin()->second));
-  };
-  return std::min_element(bins_.begin(), bins_.end(), [&](const auto& a, const auto& b) { return urgency(a) < urgency(b); });
+std::optional<Batch> TileScheduler::pull(const PullRequest& request, milliseconds limit) {
+  std::vector<Tile> dropped;  // outlives the lock: with them their owners may go
+  std::unique_lock lock(mutex_);
+  const auto until = Steady::now() + std::min(limit, kLongest);
+  std::optional<Steady::time_point> company_until;
+  while (true) {
+    if (const auto choice = choose(request, company_until)) {
+      Batch batch = take(*choice, dropped);
+      if (!batch.tiles.empty()) return batch;
+      continue;
+    }
+    if (closed_ && waiting_ == 0) return std::nullopt;
+    if (Steady::now() >= until) return std::nullopt;
+    filled_.wait_until(lock, std::min(until, company_until.value_or(until)));
+  }
 }
 
-std::size_t TileScheduler::count_up_to(const RankedLanes& ranked, std::size_t limit) {
-  std::size_t count = 0;
-  for (const auto& [rank, lanes] : ranked) {
-    for (const PictureLane& lane : lanes) {
-      count += lane.tiles.size();
-      if (count >= limit) return limit;
+bool TileScheduler::goes_before(const BinQueue& a, const BinQueue& b) const {
+  if (a.best_rank() != b.best_rank()) return a.best_rank() < b.best_rank();
+  const auto place = [this](const FairLanes::Next& next) {
+    const Tile& tile = *next.tile;
+    return std::tuple(accounts_.level(tile.client), accounts_.picture_level(tile.client, next.picture_level), tile.picture);
+  };
+  return place(a.next()) < place(b.next());
+}
+
+TileScheduler::Bins::iterator TileScheduler::best_bin(const PullRequest* request) {
+  auto best = bins_.end();
+  for (auto bin = bins_.begin(); bin != bins_.end(); ++bin) {
+    if (request != nullptr && bin->second.size() < request->most(bin->first)) continue;
+    if (best == bins_.end() || goes_before(bin->second, best->second)) best = bin;
+  }
+  return best;
+}
+
+std::optional<TileScheduler::Choice> TileScheduler::choose(const PullRequest& request,
+                                                           std::optional<Steady::time_point>& company_until) {
+  const auto best = best_bin(nullptr);
+  if (best == bins_.end()) {
+    company_until.reset();
+    return std::nullopt;
+  }
+  const auto choice = [&](Bins::iterator bin, bool is_aged) {
+    const FairLanes::Next next = best->second.next();
+    accounts_.begin_turn(next.tile->client, next.picture_level);
+    return Choice{bin, std::max<std::size_t>(1, request.most(bin->first)), is_aged};
+  };
+  if (!best->second.best_rank().full_pass) return choice(best, false);
+  if (request.only_previews) {
+    company_until.reset();
+    return std::nullopt;
+  }
+
+  auto next = best;
+  if (best->second.size() < request.most(best->first)) {
+    const auto full = best_bin(&request);
+    if (full != bins_.end()) {
+      if (best->second.passed_over < kMostPassedOver) next = full;
+    } else if (!closed_) {
+      if (!request.is_idle()) {
+        company_until.reset();
+        return std::nullopt;
+      }
+      const auto now = Steady::now();
+      if (!company_until) company_until = now + std::min(request.max_wait, kLongest);
+      if (now < *company_until) return std::nullopt;
     }
   }
-  return count;
+  if (++batches_since_aged_ >= kAgedTurn) {
+    batches_since_aged_ = 0;
+    const auto oldest = std::min_element(bins_.begin(), bins_.end(),
+                                         [](const auto& a, const auto& b) { return a.second.oldest() < b.second.oldest(); });
+    return choice(oldest, true);
+  }
+  if (next != best) ++best->second.passed_over;
+  return choice(next, false);
 }
 
-Batch TileScheduler::take(std::map<Bin, RankedLanes>::iterator bin, std::size_t max_tiles) {
-  Batch batch{bin->first, {}};
-  RankedLanes& ranked = bin->second;
-  while (!ranked.empty() && batch.tiles.size() < max_tiles) {
-    Lanes& lanes = ranked.begin()->second;
-    PictureLane& lane = lanes.front();
-    count_out(lane.tiles.front());
-    batch.tiles.push_back(std::move(lane.tiles.front()));
-    lane.tiles.pop_front();
-    if (lane.tiles.empty()) {
-      lanes.pop_front();
-    } else {
-      lanes.splice(lanes.end(), lanes, lanes.begin());  // next picture's turn
+Batch TileScheduler::take(const Choice& choice, std::vector<Tile>& dropped) {
+  Batch batch{choice.bin->first, {}};
+  BinQueue& queue = choice.bin->second;
+  const auto now = Steady::now();
+  const auto put = [&](Tile tile) {
+    count_out(tile);
+    if (tile.owner->is_abandoned()) {
+      dropped.push_back(std::move(tile));
+      return;
     }
-    if (lanes.empty()) ranked.erase(ranked.begin());
+    accounts_.charge(tile.client, batch.bin.pixels(), now);
+    batch.tiles.push_back(std::move(tile));
+  };
+  queue.passed_over = 0;
+  batch.tiles.reserve(std::min(choice.most, queue.size()));
+  if (choice.is_aged) {
+    for (Tile& tile : queue.take_oldest_picture(choice.most)) put(std::move(tile));
   }
-  if (ranked.empty()) bins_.erase(bin);
+  const bool is_for_preview = !choice.is_aged && !queue.best_rank().full_pass;
+  while (queue.size() > 0 && batch.tiles.size() < choice.most) {
+    if (is_for_preview && queue.best_rank().full_pass && batch.tiles.size() >= choice.most / 2) break;
+    put(queue.take());
+  }
+  if (queue.size() == 0) bins_.erase(choice.bin);
   room_.notify_all();
   return batch;
 }
 
-bool TileScheduler::wait_for_work(std::chrono::milliseconds limit) {
-  std::unique_lock lock(mutex_);
-  return filled_.wait_for(lock, limit, [this] { return closed_ || waiting_ > 0; });
-}
-
-std::optional<Batch> TileScheduler::pop(std::size_t max_tiles, std::chrono::milliseconds max_wait) {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    filled_.wait(lock, [this] { return closed_ || waiting_ > 0; });
-    remove_abandoned();
-    if (waiting_ == 0) {
-      if (closed_) return std::nullopt;
-      continue;
-    }
-    // Previews are wanted now and go out underfull; full passes may wait a moment for company.
-    const auto wants_to_go = [&] {
-      if (closed_ || waiting_ == 0) return true;
-      const auto bin = best_bin();
-      return !bin->second.begin()->first.full_pass || count_up_to(bin->second, max_tiles) == max_tiles;
-    };
-    filled_.wait_for(lock, max_wait, wants_to_go);
-    if (waiting_ == 0) continue;  // another worker was faster
-    return take(best_bin(), max_tiles);
-  }
+void TileScheduler::kick() {
+  const std::lock_guard lock(mutex_);
+  filled_.notify_all();
 }
 
 void TileScheduler::close() noexcept {
@@ -112,30 +166,42 @@ void TileScheduler::close() noexcept {
   filled_.notify_all();
 }
 
-void TileScheduler::drop_abandoned() {
+bool TileScheduler::is_drained() const {
   const std::lock_guard lock(mutex_);
-  remove_abandoned();
+  return closed_ && waiting_ == 0;
 }
 
-void TileScheduler::remove_abandoned() {
+void TileScheduler::drop_abandoned() {
+  std::vector<Tile> dropped;  // outlives the lock
+  const std::lock_guard lock(mutex_);
   for (auto bin = bins_.begin(); bin != bins_.end();) {
-    for (auto ranked = bin->second.begin(); ranked != bin->second.end();) {
-      std::erase_if(ranked->second, [&](const PictureLane& lane) {
-        if (!lane.tiles.front().owner->is_abandoned()) return false;
-        for (const Tile& tile : lane.tiles) count_out(tile);
-        return true;
-      });
-      ranked = ranked->second.empty() ? bin->second.erase(ranked) : std::next(ranked);
+    for (Tile& tile : bin->second.remove_abandoned()) {
+      count_out(tile);
+      dropped.push_back(std::move(tile));
     }
-    bin = bin->second.empty() ? bins_.erase(bin) : std::next(bin);
+    bin = bin->second.size() == 0 ? bins_.erase(bin) : std::next(bin);
   }
   room_.notify_all();
+  filled_.notify_all();
+}
+
+std::map<std::string, TileScheduler::Share> TileScheduler::shares() const {
+  const std::lock_guard lock(mutex_);
+  return accounts_.recent(Steady::now());
+}
+
+void TileScheduler::count_in(const Tile& tile) {
+  ++waiting_;
+  if (!tile.preview) ++waiting_full_pass_;
+  bytes_ += bytes_of(tile);
+  accounts_.tile_came(tile.client);
 }
 
 void TileScheduler::count_out(const Tile& tile) {
   --waiting_;
   if (!tile.preview) --waiting_full_pass_;
   bytes_ -= bytes_of(tile);
+  accounts_.tile_left(tile.client);
 }
 
 std::size_t TileScheduler::depth() const {

@@ -1,124 +1,129 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <list>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <opencv2/core/mat.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
+#include "queue/bin_queue.h"
+#include "queue/client_accounts.h"
+#include "queue/tile.h"
 
 namespace retouchd::queue {
 
-/// Whose tile it is. Stages hang their own data behind it; the scheduler only asks whether the work is still wanted.
-class TileOwner {
- public:
-  virtual ~TileOwner() = default;
-  /// Cancelled, failed or handed back meanwhile: its tiles are dropped instead of computed. Called under the scheduler's lock.
-  [[nodiscard]] virtual bool is_abandoned() const noexcept = 0;
-};
-
-/// Tiles that can share a batch have the same bin.
-struct Bin {
-  std::string network;
-  int width = 0;  ///< of the tensor, in pixels
-  int height = 0;
-
-  friend auto operator<=>(const Bin&, const Bin&) = default;
-};
-
-/// The unit of work between the stages `tile` and `merge`.
-struct Tile {
-  Bin bin;
-  /// Ticket of the picture or preview: tiles of one picture share it, later pictures have higher ones.
-  std::uint64_t picture = 0;
-  bool preview = false;  ///< previews overtake everything
-  int priority = 0;      ///< of the job; higher goes first
-  int index = 0;         ///< within the picture's plan
-  cv::Mat window;        ///< view into the picture (CV_8U or CV_16U, 1 or 3 channels); keeps the pixels alive
-  cv::Mat companion;     ///< the same view into its second picture (depth, other view), or empty
-  std::shared_ptr<TileOwner> owner;
-};
-
-/// Tiles of one bin, ready for the device.
-struct Batch {
-  Bin bin;
-  std::vector<Tile> tiles;
+/// What a device worker asks for.
+struct PullRequest {
+  /// Tiles of that bin that fit into one batch now, at least 1; called under the scheduler's lock.
+  std::function<std::size_t(const Bin&)> most;
+  std::chrono::milliseconds max_wait{5};  ///< an idle device waits so long for a fuller batch
+  /// Whether the device has nothing else to compute; while it has, an underfull batch can wait for company at no cost. Called
+  /// under the lock, again after kick().
+  std::function<bool()> is_idle;
+  bool only_previews = false;  ///< batches that do not begin with a preview are left to others
 };
 
 /// The ready tiles of all pictures, from which device workers pull batches.
 ///
-///   picture A: a1 a2 a3 a4 ...       bin (network, 512): previews | priority 5 | priority 0
-///   picture B: b1 b2                                                             A: a1 a2 a3
-///   picture C: c1                      pop(4) -> a1 b1 c1 a2                     B: b1 b2
-///                                                                                C: c1
+///     bin net 512x512 | previews                                   which bin is next: its best tile decides
+///                     | priority 5 | deadline 12:00   a: 1 1  4    (rank, then who of the clients and of the
+///                     |            | none             b: 2         pictures got least); rows from top to
+///                     | priority 0 | none             a: 7 7 7     bottom; in a row a and b take turns
+///     bin net 320x512 | priority 0 | none             c: 9         (fair_lanes.h)
 ///
-/// Order: previews, then priority, then one tile from each picture in turn, so that small pictures finish beside large ones.
-/// The bin with the best first tile goes next; between equals the one whose oldest picture came first, so none starves.
-/// Work-conserving: pop() returns at once when a full batch is there; an underfull one goes out after `max_wait`, spent only when
-/// the asking device has nothing else to do.
+/// Order: previews; then higher priority; then earlier deadline; then deficit round robin in tensor pixels over clients, and
+/// inside a client over its pictures. Tiles that were put back go before all others of their rank. Between bins of equal rank the
+/// client that got least goes first, then the picture that got least, then the older one.
+///
+/// Which batch goes out:
+/// 1. A preview goes at once; the next best tiles of its bin fill that batch up to a half, as somebody waits for it.
+/// 2. Otherwise the best tile's bin, when it fills a batch; else the best bin that does. The best tile's bin is passed over like
+///    that kMostPassedOver times, then it goes although underfull.
+/// 3. When no bin is full, an idle device waits max_wait for company and takes the best bin; a busy one waits until a
+///    batch is full, a preview comes or kick() says that it became idle. After close() nobody waits for company.
+///
+/// Nothing starves: every kAgedTurn-th batch that does not start with a preview starts with the picture whose tile has waited
+/// longest, whatever its rank. So a tile that arrives behind n others leaves within kAgedTurn * (n + 1) such batches (the put
+/// back count as older). These turns are the second case in which an underfull batch may overtake a full one.
+///
+/// A tile whose owner is abandoned is dropped when its turn comes (a batch may then go out with less than was counted), or all of
+/// them by drop_abandoned(). push() and pull() cost the same however many tiles wait; pull() looks at each bin once.
 ///
 /// Threads: any number of producers and consumers.
 class TileScheduler {
  public:
+  static constexpr int kMostPassedOver = 8;
+  static constexpr int kAgedTurn = 8;
+
   /// `capacity`: tiles of full pictures that may wait; push() blocks beyond (previews never block).
   explicit TileScheduler(std::size_t capacity) : capacity_(capacity) {}
 
   /// False when closed; the tile is then dropped.
   [[nodiscard]] bool push(Tile tile);
 
-  /// True as soon as tiles wait (or the scheduler is closed), false after `limit` without.
-  [[nodiscard]] bool wait_for_work(std::chrono::milliseconds limit);
+  /// All tiles of a preview at once, so that they can go out in one batch; never blocks. False when closed.
+  [[nodiscard]] bool push_preview(std::vector<Tile> tiles);
 
-  /// The next batch of at most `max_tiles`; nullopt once closed and empty. Abandoned tiles are dropped on the way.
-  [[nodiscard]] std::optional<Batch> pop(std::size_t max_tiles, std::chrono::milliseconds max_wait);
+  /// Takes back what a device could not do; goes before all others of its rank. Never blocks; also works after close() as long as
+  /// somebody still pulls.
+  void put_back(std::vector<Tile> tiles);
 
-  /// After this push() refuses and pop() hands out what is left.
+  /// The next batch; nullopt when there was none for `limit`, or once closed and empty (see is_drained()). Abandoned tiles are
+  /// dropped on the way. Work-conserving: a batch goes out underfull only when no bin can fill one.
+  [[nodiscard]] std::optional<Batch> pull(const PullRequest& request, std::chrono::milliseconds limit);
+
+  /// Something that PullRequest asks about has changed: a device became idle, a batch may be larger.
+  void kick();
+
+  /// After this push() refuses and pull() hands out what is left.
   void close() noexcept;
+  [[nodiscard]] bool is_drained() const;  ///< closed and empty
 
   /// Drops the tiles of abandoned owners now, so that their pictures' memory is free at once.
   void drop_abandoned();
+
+  /// Tensor pixels that each client got in about the last minute, and whether it has tiles waiting now.
+  using Share = ClientAccounts::Recent;  ///< pixels, is_waiting
+  [[nodiscard]] std::map<std::string, Share> shares() const;
 
   [[nodiscard]] std::size_t depth() const;
   /// Of the windows that wait; they are views into pictures that the memory ledger counts already.
   [[nodiscard]] Bytes bytes() const;
 
  private:
-  /// Best first: previews, then higher priority.
-  struct Rank {
-    bool full_pass = true;
-    int negated_priority = 0;
-    friend auto operator<=>(const Rank&, const Rank&) = default;
+  using Steady = std::chrono::steady_clock;
+  using Bins = std::map<Bin, BinQueue>;  // never empty queues
+  struct Choice {
+    Bins::iterator bin;
+    std::size_t most = 1;
+    bool is_aged = false;
   };
-  struct PictureLane {
-    std::uint64_t picture = 0;
-    std::deque<Tile> tiles;
-  };
-  using Lanes = std::list<PictureLane>;       // the front one gives the next tile
-  using RankedLanes = std::map<Rank, Lanes>;  // never holds empty lanes
 
   void insert(Tile tile);
-  [[nodiscard]] std::map<Bin, RankedLanes>::iterator best_bin();
-  [[nodiscard]] static std::size_t count_up_to(const RankedLanes& ranked, std::size_t limit);
-  [[nodiscard]] Batch take(std::map<Bin, RankedLanes>::iterator bin, std::size_t max_tiles);
-  void remove_abandoned();
+  void count_in(const Tile& tile);
   void count_out(const Tile& tile);
+  [[nodiscard]] bool goes_before(const BinQueue& a, const BinQueue& b) const;
+  /// The best bin, of those that fill a batch if `request` is given; bins_.end() when there is none.
+  [[nodiscard]] Bins::iterator best_bin(const PullRequest* request);
+  /// What goes out now. Otherwise nullopt and, when an idle device waits for company, until when.
+  [[nodiscard]] std::optional<Choice> choose(const PullRequest& request, std::optional<Steady::time_point>& company_until);
+  [[nodiscard]] Batch take(const Choice& choice, std::vector<Tile>& dropped);
 
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable room_;
   std::condition_variable filled_;
-  std::map<Bin, RankedLanes> bins_;
+  Bins bins_;
+  ClientAccounts accounts_;
+  std::uint64_t arrived_ = 0;          ///< tiles so far
+  int batches_since_aged_ = 0;         ///< without those that started with a preview
   std::size_t waiting_ = 0;            ///< all tiles
   std::size_t waiting_full_pass_ = 0;  ///< without previews: what the capacity counts
   Bytes bytes_;

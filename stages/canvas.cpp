@@ -1,9 +1,26 @@
 #include "stages/canvas.h"
 
+#include <algorithm>
+#include <cstdint>
+
 namespace retouchd::stages {
 namespace {
 
-double full_scale(int type) { return CV_MAT_DEPTH(type) == CV_16U ? 65535.0 : 255.0; }
+/// One in the fixed point of blended sums: finer than the last bit of an fp32 between 0.5 and 1.
+constexpr float kUnit = 1 << 24;
+/// Four tiles of it still fit.
+constexpr float kLargest = 16;
+
+double full_scale(int type) {
+  switch (CV_MAT_DEPTH(type)) {
+    case CV_8U:
+      return 255.0;
+    case CV_16U:
+      return 65535.0;
+    default:
+      return 1.0;
+  }
+}
 
 cv::Rect scaled(const cv::Rect& area, int scale) {
   return {area.x * scale, area.y * scale, area.width * scale, area.height * scale};
@@ -22,20 +39,26 @@ cv::Rect blended_area(const TilePlan& plan, int index) {
 Canvas::Canvas(const TilePlan& plan, int type, int scale) : plan_(plan), type_(type), scale_(scale) {
   const cv::Size size = plan.size() * scale;
   if (plan.is_feathered) {
-    pixels_ = cv::Mat::zeros(size, CV_32FC(CV_MAT_CN(type)));
+    pixels_ = cv::Mat::zeros(size, CV_32SC(CV_MAT_CN(type)));
   } else {
     pixels_.create(size, type);
   }
 }
 
-void Canvas::place(int index, const cv::Mat& restored) {
-  const TilePlan::Tile tile = plan_.at(index);
-  const cv::Rect area = plan_.is_feathered ? blended_area(plan_, index) : tile.core;
-  const cv::Mat kept = restored(scaled(area - tile.window.tl(), scale_));
+cv::Rect Canvas::area_of(int index) const { return plan_.is_feathered ? blended_area(plan_, index) : plan_.at(index).core; }
+
+cv::Mat Canvas::kept(int index, const cv::Mat& restored) const {
+  return restored(scaled(area_of(index) - plan_.at(index).window.tl(), scale_));
+}
+
+void Canvas::place_kept(int index, const cv::Mat& kept) {
+  const cv::Rect area = area_of(index);
   if (plan_.is_feathered) {
     add_weighted(index, kept, area);
   } else {
-    kept.convertTo(pixels_(scaled(area, scale_)), type_, full_scale(type_));
+    cv::Mat place = pixels_(scaled(area, scale_));
+    CV_Assert(kept.type() == type_ && kept.size() == place.size());
+    kept.copyTo(place);
   }
 }
 
@@ -51,24 +74,27 @@ void Canvas::add_weighted(int index, const cv::Mat& core_and_ramps, const cv::Re
   for (int y = 0; y < core_and_ramps.rows; ++y) {
     const float row_weight = feather_weight(down, area.y + y / scale_);
     const auto* from = core_and_ramps.ptr<float>(y);
-    auto* to = pixels_.ptr<float>(area.y * scale_ + y) + static_cast<std::ptrdiff_t>(area.x) * scale_ * channels;
+    auto* to = pixels_.ptr<std::int32_t>(area.y * scale_ + y) + static_cast<std::ptrdiff_t>(area.x) * scale_ * channels;
     for (int x = 0; x < core_and_ramps.cols; ++x) {
       const float weight = row_weight * column_weights[static_cast<std::size_t>(x)];
-      for (int c = 0; c < channels; ++c) to[x * channels + c] += weight * from[x * channels + c];
+      for (int c = 0; c < channels; ++c) {
+        const float value = std::clamp(from[x * channels + c], -kLargest, kLargest);
+        to[x * channels + c] += static_cast<std::int32_t>(weight * value * kUnit);
+      }
     }
   }
 }
 
 cv::Mat Canvas::take() {
   cv::Mat picture = std::move(pixels_);
-  if (plan_.is_feathered) picture.convertTo(picture, type_, full_scale(type_));
+  if (plan_.is_feathered) picture.convertTo(picture, type_, full_scale(type_) / kUnit);
   return picture;
 }
 
 Bytes Canvas::memory_for(cv::Size picture, int type, int scale, bool is_feathered) noexcept {
   const std::uint64_t samples =
       static_cast<std::uint64_t>(picture.area()) * static_cast<std::uint64_t>(scale * scale * CV_MAT_CN(type));
-  const std::uint64_t depth = CV_MAT_DEPTH(type) == CV_16U ? 2 : 1;
+  const std::uint64_t depth = CV_ELEM_SIZE1(type);
   return {samples * (is_feathered ? depth + sizeof(float) : depth)};
 }
 

@@ -58,7 +58,8 @@ Result<void> Decode::process(const RunPtr& run) {
                                                       run->job.request.name + " came as bytes, alone: submit it by path");
   }
 
-  const auto cost = gate_.prepare(run->network);
+  run->computed_as = devices_.computed_as(run->network);
+  const auto cost = devices_.prepare(run->network);
   if (!cost) return cost.error();
 
   const auto probed = probe(source, *settings);
@@ -70,21 +71,20 @@ Result<void> Decode::process(const RunPtr& run) {
                                                         ", but the memory budget leaves " + to_string(memory_.capacity()) +
                                                         " for pictures");
   }
-  const auto on_device = gate_.device().memory();
-  const PlanFacts facts{settings->mode,
-                        options_.largest_tile,
-                        options_.batch,
-                        gate_.device().lanes(),
-                        on_device.value_or(memory_.capacity() - needed + options_.for_batch),
-                        *cost};
+  const auto on_device = devices_.memory();
+  PlanFacts facts = devices_.facts(run->network);
+  facts.mode = settings->mode;
+  facts.largest_tile = options_.largest_tile;
+  facts.memory = on_device.value_or(memory_.capacity() - needed + options_.for_batch);
+  facts.cost = *cost;
   const cv::Size stored(static_cast<int>(probed->header.width), static_cast<int>(probed->header.height));
   const PicturePlan plan = plan_picture(stored, run->network, facts);
-  if (!on_device) {
-    // On a CPU tensors come from the same budget. Batches of the default network have their share for good; another network, or a
-    // single pass, may need more.
-    const Bytes weights{run->network.parameters * sizeof(float)};
-    needed +=
-        weights + (plan.is_single_pass ? *plan.memory : batch_memory(run->network, plan.tiles.tile, facts)) - options_.for_batch;
+  // Tensors of a CPU come from the same budget. Batches of the default network have their share for good; another network, or a
+  // single pass, may need more.
+  const Bytes on_host =
+      plan.is_single_pass && !on_device ? *plan.memory : devices_.host_memory(run->network, plan.tiles.tile, *cost);
+  if (on_host > Bytes{0}) {
+    needed += Bytes{run->network.parameters * sizeof(float)} + on_host - options_.for_batch;
     needed = std::min(needed, memory_.capacity());  // plans keep within it, but for the smallest tiles there are
   }
   auto reserved = memory_.reserve(needed);

@@ -5,7 +5,7 @@
 #include "base/result.h"
 #include "inference/registry.h"
 #include "queue/memory_ledger.h"
-#include "stages/device_gate.h"
+#include "stages/device_pool.h"
 #include "stages/picture_run.h"
 #include "stages/settings.h"
 
@@ -20,13 +20,12 @@ class Decode {
 
   struct Options {
     int largest_tile = 512;
-    int batch = 1;    ///< tiles that go to the device together
-    Bytes for_batch;  ///< what is set aside for weights and one batch already, for good
+    Bytes for_batch;  ///< what is set aside for weights and the batches in flight already, for good
   };
 
-  Decode(const Options& options, const SettingsCell& settings, const inference::Registry& networks, DeviceGate& gate,
+  Decode(const Options& options, const SettingsCell& settings, const inference::Registry& networks, DevicePool& devices,
          queue::MemoryLedger& memory)
-      : options_(options), settings_(settings), networks_(networks), gate_(gate), memory_(memory) {}
+      : options_(options), settings_(settings), networks_(networks), devices_(devices), memory_(memory) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 
@@ -34,7 +33,7 @@ class Decode {
   const Options options_;
   const SettingsCell& settings_;
   const inference::Registry& networks_;
-  DeviceGate& gate_;
+  DevicePool& devices_;
   queue::MemoryLedger& memory_;
 };
 

@@ -4,40 +4,54 @@
 
 namespace retouchd::stages {
 
-DeviceGate::Turn::Turn(DeviceGate& gate) : gate_(gate) {
+DeviceGate::Turn::Turn(DeviceGate& gate, Kind kind) : gate_(gate) {
   std::unique_lock lock(gate_.mutex_);
   const std::uint64_t ticket = gate_.next_ticket_++;
-  gate_.called_.wait(lock, [&] { return gate_.now_serving_ == ticket; });
+  gate_.called_.wait(
+      lock, [&] { return gate_.now_serving_ == ticket && !gate_.alone_ && (kind == Kind::kShared || gate_.inside_ == 0); });
+  ++gate_.inside_;
+  gate_.alone_ = kind == Kind::kAlone;
+  ++gate_.now_serving_;
+  gate_.called_.notify_all();
 }
 
 DeviceGate::Turn::~Turn() {
   {
     const std::lock_guard lock(gate_.mutex_);
-    ++gate_.now_serving_;
+    --gate_.inside_;
+    gate_.alone_ = false;  // whoever was alone was the only one inside
   }
   gate_.called_.notify_all();
 }
 
-Result<inference::CostModel> DeviceGate::prepare(const inference::NetworkInfo& network) {
-  const std::string id = network.id();
-  const auto known = [&]() -> std::optional<inference::CostModel> {
-    const std::lock_guard lock(mutex_);
-    const auto found = ready_.find(id);
-    if (found == ready_.end()) return std::nullopt;
-    return found->second;
-  };
-  if (const auto cost = known()) return *cost;
+inference::Measurements::Key DeviceGate::key_of(const inference::NetworkInfo& network) const {
+  return {device_.description(), network.id(), device_.precision_for(network).precision, optimize_};
+}
 
-  const Turn turn(*this);
-  if (const auto cost = known()) return *cost;  // somebody else's turn did it
+std::optional<inference::CostModel> DeviceGate::known(const inference::NetworkInfo& network) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = costs_.find(network.id());
+  if (found == costs_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool DeviceGate::is_loaded(const inference::NetworkInfo& network) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = loaded_.find(network.name);
+  return found != loaded_.end() && found->second == network.id();
+}
+
+Result<void> DeviceGate::load(const inference::NetworkInfo& network) {
   const auto loaded = device_.load(network);
-  {
-    const std::lock_guard lock(mutex_);
-    states_[id] = loaded ? "" : loaded.error().message;
-  }
-  if (!loaded) return loaded.error();
+  const std::lock_guard lock(mutex_);
+  states_[network.id()] = loaded ? "" : loaded.error().message;
+  if (loaded) loaded_[network.name] = network.id();
+  return loaded;
+}
 
-  const inference::Measurements::Key key{device_.description(), id, device_.precision_for(network).precision, optimize_};
+Result<inference::CostModel> DeviceGate::load_and_measure(const inference::NetworkInfo& network) {
+  if (auto loaded = load(network); !loaded) return loaded.error();
+  const inference::Measurements::Key key = key_of(network);
   auto cost = measurements_.find(key);
   if (!cost) {
     auto measured = inference::measure_cost(device_, network);
@@ -47,21 +61,66 @@ Result<inference::CostModel> DeviceGate::prepare(const inference::NetworkInfo& n
       spdlog::info("what {} takes will be measured again after the next start: {}", network.name, written.error().message);
   }
   const std::lock_guard lock(mutex_);
-  ready_[id] = *cost;
+  costs_[network.id()] = *cost;
+  keys_[network.id()] = key;
   return *cost;
 }
 
-Result<std::vector<cv::Mat>> DeviceGate::restore(const inference::NetworkInfo& network, cv::Size tensor,
-                                                 std::span<const inference::Window> windows) {
-  const Turn turn(*this);
-  if (auto loaded = device_.load(network); !loaded) return loaded.error();
-  return device_.restore(network, tensor, windows);
+Result<inference::CostModel> DeviceGate::prepare(const inference::NetworkInfo& network) {
+  if (const auto cost = known(network)) return *cost;
+  const Turn turn(*this, Turn::Kind::kAlone);
+  if (const auto cost = known(network)) return *cost;  // somebody else's turn did it
+  return load_and_measure(network);
+}
+
+Result<std::vector<inference::Restored>> DeviceGate::restore(const inference::NetworkInfo& network, cv::Size tensor,
+                                                             std::span<const inference::Window> windows,
+                                                             const inference::RestoreOptions& options) {
+  if (auto prepared = prepare(network); !prepared) return prepared.error();
+  while (true) {
+    {
+      const Turn turn(*this, Turn::Kind::kShared);
+      if (is_loaded(network)) return device_.restore(network, tensor, windows, options);
+    }
+    // Another version of the name came between; the device may have dropped this one.
+    const Turn turn(*this, Turn::Kind::kAlone);
+    if (auto loaded = load(network); !loaded) return loaded.error();
+  }
+}
+
+Result<void> DeviceGate::probe(const inference::NetworkInfo& network) {
+  const Turn turn(*this, Turn::Kind::kAlone);
+  if (auto loaded = load(network); !loaded) return loaded;
+  const int side = 8 * network.multiple;
+  const auto measured = device_.measure(network, {side, side}, 1);
+  return measured ? Result<void>{} : measured.error();
+}
+
+void DeviceGate::give_back_memory() {
+  const Turn turn(*this, Turn::Kind::kAlone);
+  device_.give_back_memory();
+}
+
+std::optional<double> DeviceGate::bearable_pixels(const std::string& network) const {
+  inference::Measurements::Key key;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = keys_.find(network);
+    if (found == keys_.end()) return std::nullopt;
+    key = found->second;
+  }
+  return measurements_.bearable_pixels(key);
+}
+
+void DeviceGate::learn_bearable(const inference::NetworkInfo& network, double pixels) {
+  if (auto written = measurements_.remember_bearable(key_of(network), pixels); !written)
+    spdlog::info("{}: how much {} can take at once is remembered until the next start only: {}", device_.name(), network.name,
+                 written.error().message);
 }
 
 std::uint64_t DeviceGate::waiting() const {
   const std::lock_guard lock(mutex_);
-  const std::uint64_t here = next_ticket_ - now_serving_;
-  return here > 0 ? here - 1 : 0;
+  return next_ticket_ - now_serving_;
 }
 
 std::map<std::string, std::string> DeviceGate::states() const {

@@ -52,6 +52,8 @@ std::string details_of(const PictureRun& run, std::string_view warning) {
                             {"size", identity.size},
                             {"mtime_ns", identity.mtime_ns}};
   }
+  if (run.seam_ratio) details["seam_ratio"] = *run.seam_ratio;
+  if (run.resumed_tiles > 0) details["resumed_tiles"] = run.resumed_tiles;
   if (!warning.empty()) details["warning"] = warning;
   return details.dump();
 }

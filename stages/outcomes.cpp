@@ -64,6 +64,8 @@ Result<void> Outcomes::record_failure(const PictureRun& run, const Error& error)
   }
   if (error.code == ErrorCode::kBusy) return store_.retry_at(run.claim(), error, clock_.now() + backoff(0), false);
   if (traits_of(error.code).transient && run.job.attempts + 1 < policy.attempts) {
+    spdlog::warn("job {} failed and is tried again in {} s: {}", run.job.id,
+                 std::chrono::duration_cast<std::chrono::seconds>(backoff(run.job.attempts)).count(), error.message);
     observer_.job_retried(error.code);
     return store_.retry_at(run.claim(), error, clock_.now() + backoff(run.job.attempts), true);
   }

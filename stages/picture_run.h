@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -30,7 +31,11 @@ struct PictureRun {
   cv::Mat companion;                                   ///< decode: the second picture that the network wants, or empty
   FileIdentity companion_identity;                     ///< of the second picture's file
   std::string route;                                   ///< route: "local"
+  std::string computed_as;                             ///< decode: precision and library, which results depend on
   PicturePlan plan;                                    ///< decode: how it goes through the network
+  std::optional<double> seam_ratio;                    ///< merge: seam_meter.h, where there were several tiles
+  int resumed_tiles = 0;                               ///< tile: of an earlier attempt
+  std::atomic<bool> is_tiled = false;                  ///< tile: its tiles are on their way
   std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
 
   [[nodiscard]] queue::Claim claim() const noexcept { return {job.id, job.epoch}; }

@@ -49,7 +49,8 @@ TilePlan plan_fitting_tiles(cv::Size picture, const inference::NetworkInfo& netw
   while (true) {
     TilePlan tiles = plan_best_tiles(picture, network, largest);
     const int smaller = std::max(tiles.tile.width, tiles.tile.height) / 2;
-    if (!facts.cost || batch_memory(network, tiles.tile, facts) <= facts.memory) return tiles;
+    const bool is_bearable = !facts.bearable_pixels || tiles.tile.area() <= *facts.bearable_pixels;
+    if (is_bearable && (!facts.cost || batch_memory(network, tiles.tile, facts) <= facts.memory)) return tiles;
     if (smaller < kSmallestTile || smaller >= largest) return tiles;  // a network that reaches far has a smallest tile of its own
     largest = smaller;
   }
@@ -60,8 +61,8 @@ TilePlan plan_fitting_tiles(cv::Size picture, const inference::NetworkInfo& netw
 Bytes batch_memory(const inference::NetworkInfo& network, cv::Size tile, const PlanFacts& facts) {
   if (!facts.cost) return {};
   const auto pixels = static_cast<double>(tile.area());
-  if (facts.lanes == 1) return memory_of(pixels * facts.batch, 1, 1, network, *facts.cost);
-  return memory_of(pixels, facts.batch, std::min(facts.lanes, facts.batch), network, *facts.cost);
+  if (facts.together) return memory_of(pixels * facts.batch, 1, facts.passes, network, *facts.cost);
+  return memory_of(pixels, facts.batch * facts.passes, facts.passes, network, *facts.cost);
 }
 
 PicturePlan plan_picture(cv::Size picture, const inference::NetworkInfo& network, const PlanFacts& facts) {
@@ -74,6 +75,8 @@ PicturePlan plan_picture(cv::Size picture, const inference::NetworkInfo& network
       mode_reason = "nobody measured yet what a single pass takes here, so this picture goes in tiles";
     } else if (const Bytes needed = memory_of(pixels, 1, 1, network, *facts.cost); needed > facts.memory) {
       mode_reason = "a single pass takes " + to_string(needed) + ", there are " + to_string(facts.memory);
+    } else if (facts.bearable_pixels && pixels > *facts.bearable_pixels) {
+      mode_reason = "less than a day ago the device ran out of memory on no more than that";
     } else {
       plan.is_single_pass = true;
       plan.tiles = whole;
@@ -87,14 +90,14 @@ PicturePlan plan_picture(cv::Size picture, const inference::NetworkInfo& network
 
   int largest = 0;
   plan.tiles = plan_fitting_tiles(picture, network, facts, largest);
-  plan.batch = std::min(facts.batch, plan.tiles.count());
-  plan.reasons["tile"] = "least repeated work of all sides up to " + std::to_string(largest) +
+  plan.batch = std::min(facts.together ? facts.batch : facts.passes, plan.tiles.count());
+  plan.reasons["tile"] = "least time, repeated work and batches together, of up to " + std::to_string(largest) + "^2 pixels" +
                          (largest == facts.largest_tile ? " (tile.size); " : ", as larger ones do not fit into memory; ") +
                          (plan.tiles.is_feathered ? "neighbours blend into each other"
                                                   : "context of " + std::to_string(network.halo()) + " pixels is cut off");
   if (facts.cost) {
     PlanFacts alone = facts;
-    alone.batch = plan.batch;
+    (facts.together ? alone.batch : alone.passes) = plan.batch;
     plan.memory = batch_memory(network, plan.tiles.tile, alone);
     plan.seconds = facts.cost->seconds_for(plan.tiles.tile.area()) * plan.tiles.count();
     plan.reasons["memory"] = "measured on this device: " + std::to_string(std::llround(facts.cost->bytes_per_pixel)) +

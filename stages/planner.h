@@ -28,13 +28,15 @@ struct PicturePlan {
 struct PlanFacts {
   Settings::Mode mode = Settings::Mode::kAuto;
   int largest_tile = 512;
-  int batch = 1;                             ///< tiles that go to the device together
-  int lanes = 1;                             ///< of them computed at the same time, each with a network pass of its own
+  int batch = 1;                             ///< tiles that go to the device in one call
+  int passes = 1;                            ///< of the network at the same time, for different calls
+  bool together = true;                      ///< the tiles of a call share one pass; else they go one after the other
   Bytes memory;                              ///< what the tensors of one picture may take
   std::optional<inference::CostModel> cost;  ///< of the network on this device
+  std::optional<double> bearable_pixels;     ///< of a call, where a larger one ran out of memory
 };
 
-/// What the tensors of a full batch of such tiles take at the worst moment; nothing when that was never measured.
+/// What the tensors of full batches of such tiles take at the worst moment; nothing when that was never measured.
 [[nodiscard]] Bytes batch_memory(const inference::NetworkInfo& network, cv::Size tile, const PlanFacts& facts);
 
 /// Decides between a single pass and tiles, and cuts the tiles.

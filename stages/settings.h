@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -16,6 +17,7 @@ struct Settings {
   image::DecodeLimits limits;
   Bytes file_size = mebibytes(512);  ///< larger files are refused
   image::EncodeOptions output;
+  std::chrono::seconds resume_longer_than{60};  ///< of the device's time for a picture: it keeps its finished tiles on disk
   bool preview = true;
   double preview_megapixels = 1.0;
   int preview_quality = 85;

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "queue/bounded_queue.h"
 #include "stages/observer.h"
 #include "stages/outcomes.h"
@@ -27,12 +28,18 @@ class StageThreads {
 };
 
 /// A stage's whole thread: takes runs from `in`, lets the stage work, hands them to `out` (nullptr: the stage passes them on
-/// itself). Nothing that a stage returns or throws gets past here: the job fails, the thread goes on.
+/// itself). Nothing that a stage returns or throws gets past here: the job fails, the thread goes on. A run whose deadline has
+/// passed fails before the stage begins.
 template <class Stage>
 void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueue<RunPtr>* out, Outcomes& outcomes,
-               PipelineObserver& observer) {
+               PipelineObserver& observer, const Clock& clock = system_clock()) {
   while (std::optional<RunPtr> run = in.pop()) {
     if ((*run)->is_over()) continue;
+    if ((*run)->job.request.deadline <= clock.now()) {
+      outcomes.failed(**run, {ErrorCode::kDeadlinePassed, "the deadline of " + (*run)->job.request.name + " has passed",
+                              std::string(Stage::kName)});
+      continue;
+    }
     const auto start = std::chrono::steady_clock::now();
     Result<void> result;
     try {

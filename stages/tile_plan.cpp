@@ -1,15 +1,27 @@
 #include "stages/tile_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <numbers>
-#include <optional>
 
 namespace retouchd::stages {
 namespace {
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Input pixels that a tile keeps away from its inner edges.
+int margin_of(const inference::NetworkInfo& network) {
+  return network.receptive_field ? network.halo() : round_up(kFeatherOverlap / 2 / network.scale, network.multiple);
+}
+
+/// Windows of `side` that cover `padded` pixels.
+int count_for(int padded, int side, int margin) {
+  const int own = side - 2 * margin;
+  return padded <= side ? 1 : (padded - 2 * margin + own - 1) / own;
+}
 
 /// Equal strides of at most side - 2 * halo, so that each core keeps `halo` pixels away from its window's inner edges.
 TileAxis cut_axis(int length, int side, int halo, int multiple) {
@@ -19,7 +31,7 @@ TileAxis cut_axis(int length, int side, int halo, int multiple) {
     axis.windows.push_back({0, 0, length, 0, 0});
     return axis;
   }
-  const int count = (padded - 2 * halo + side - 2 * halo - 1) / (side - 2 * halo);
+  const int count = count_for(padded, side, halo);
   const std::int64_t units = (padded - side) / multiple;
   for (int i = 0; i < count; ++i) {
     axis.windows.push_back({static_cast<int>(i * units / (count - 1)) * multiple, 0, length, 0, 0});
@@ -41,6 +53,70 @@ void add_ramps(TileAxis& axis, int half_width) {
   }
 }
 
+/// Shapes that pictures of all sizes share, in sixteenths of the largest side; none has more pixels than its square. Found by
+/// search for pictures of usual sizes: docs/decisions/006-canonical-tiles.md.
+struct Shape {
+  int width;
+  int height;
+};
+constexpr std::array<Shape, 6> kShared{{{12, 21}, {14, 18}, {15, 15}, {18, 14}, {19, 13}, {8, 8}}};
+
+// What a batch costs beside its tiles: full ones of 16 are taken to last four times as long as a single tile, so each costs as
+// much as four tiles.
+constexpr std::int64_t kBatch = 16;
+constexpr std::int64_t kTilesPerBatch = 4;
+
+/// The tile with the least time on the device for one picture.
+class BestTile {
+ public:
+  BestTile(cv::Size picture, const inference::NetworkInfo& network, int largest)
+      : width_(round_up(picture.width, network.multiple)),
+        height_(round_up(picture.height, network.multiple)),
+        margin_(margin_of(network)),
+        multiple_(network.multiple),
+        square_(static_cast<std::int64_t>(largest) * largest) {}
+
+  /// A shape whose batches other pictures help to fill.
+  void consider_shared(cv::Size tile) { consider(tile, 0); }
+
+  /// Shapes that cover exactly this picture. Nobody else fills the last batch of such tiles: on average half of one is lost.
+  void consider_own(int least) {
+    for (int columns = 1; columns * multiple_ <= width_ && own_side(width_, columns) >= least; ++columns) {
+      for (int rows = 1; rows * multiple_ <= height_ && own_side(height_, rows) >= least; ++rows) {
+        const cv::Size tile(own_side(width_, columns), own_side(height_, rows));
+        if (std::max(tile.width, tile.height) > 2 * std::min(tile.width, tile.height)) continue;
+        if (static_cast<std::int64_t>(tile.width) * tile.height <= square_) consider(tile, kTilesPerBatch * square_ / 2);
+      }
+    }
+  }
+
+  [[nodiscard]] cv::Size tile() const { return tile_; }
+
+ private:
+  [[nodiscard]] int own_side(int padded, int count) const {
+    if (count == 1) return padded;
+    return round_up((padded - 2 * margin_ + count - 1) / count + 2 * margin_, multiple_);
+  }
+
+  void consider(cv::Size tile, std::int64_t extra) {
+    const std::int64_t count =
+        static_cast<std::int64_t>(count_for(width_, tile.width, margin_)) * count_for(height_, tile.height, margin_);
+    const std::int64_t cost =
+        count * (static_cast<std::int64_t>(tile.width) * tile.height + kTilesPerBatch * square_ / kBatch) + extra;
+    if (cost >= cost_) return;
+    cost_ = cost;
+    tile_ = tile;
+  }
+
+  const int width_;
+  const int height_;
+  const int margin_;
+  const int multiple_;
+  const std::int64_t square_;
+  std::int64_t cost_ = std::numeric_limits<std::int64_t>::max();
+  cv::Size tile_;
+};
+
 }  // namespace
 
 TilePlan::Tile TilePlan::at(int index) const {
@@ -56,7 +132,7 @@ TilePlan plan_tiles(cv::Size picture, const inference::NetworkInfo& network, cv:
   TilePlan plan;
   plan.tile = tile;
   plan.is_feathered = !network.receptive_field;
-  const int halo = plan.is_feathered ? round_up(kFeatherOverlap / 2 / network.scale, network.multiple) : network.halo();
+  const int halo = margin_of(network);
   plan.x = cut_axis(picture.width, tile.width, halo, network.multiple);
   plan.y = cut_axis(picture.height, tile.height, halo, network.multiple);
   if (plan.is_feathered) {
@@ -75,19 +151,22 @@ int largest_side(const inference::NetworkInfo& network, int configured) noexcept
 }
 
 TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest) {
+  const int overlap = std::max(2 * margin_of(network), kFeatherOverlap);
+  const int least = round_up(2 * overlap, network.multiple);
   largest = largest_side(network, largest);
-  const int context = std::max(2 * network.halo(), kFeatherOverlap);
-  const auto work = [](const TilePlan& plan) { return static_cast<std::int64_t>(plan.count()) * plan.tile.area(); };
-  std::optional<TilePlan> best;
-  for (int base = 128; base <= largest || !best; base *= 2) {
-    for (const int side : {base, base + base / 2}) {
-      // At least half of a tile must be its own; a network that reaches farther gets larger tiles than `largest`.
-      if (side % network.multiple != 0 || side < 2 * context || (side > largest && best)) continue;
-      TilePlan plan = plan_tiles(picture, network, {side, side});
-      if (!best || work(plan) <= work(*best)) best = std::move(plan);
-    }
+  if (largest < least) largest = round_up(5 * overlap / 2, network.multiple);
+
+  const auto side_of = [&](int sixteenths) { return largest * sixteenths / 16 / network.multiple * network.multiple; };
+  BestTile best(picture, network, largest);
+  const auto holds_all = [&](cv::Size tile) { return tile.width >= picture.width && tile.height >= picture.height; };
+  for (const Shape& shape : kShared) {
+    const cv::Size tile(side_of(shape.width), side_of(shape.height));
+    if (holds_all(tile) || std::min(tile.width, tile.height) >= least) best.consider_shared(tile);
   }
-  return *best;
+  best.consider_own(least);
+  const cv::Size square(side_of(16), side_of(16));
+  if (holds_all(square) || best.tile().empty()) best.consider_shared(square);
+  return plan_tiles(picture, network, best.tile());
 }
 
 float feather_weight(const TileAxis::Window& window, int position) noexcept {

@@ -71,8 +71,13 @@ inline constexpr int kFeatherOverlap = 64;
 /// One tile that holds the whole picture, rounded up to the network's multiple.
 [[nodiscard]] TilePlan plan_single_pass(cv::Size picture, const inference::NetworkInfo& network);
 
-/// Square tiles of the side among 128, 192, 256, 384, 512, ... up to largest_side(network, `largest`) with the least work for
-/// this picture; of equals the larger. Few distinct sides, so that tiles of different pictures fit into one batch.
+/// The tiles that take a device the least time for this picture, repeated work and batches together; of at most
+/// largest_side(network, `largest`)^2 pixels, at least half of each side its own.
+///
+/// A picture of few tiles gets one of seven shapes that all pictures share, so that tiles of different pictures fill a batch;
+/// when it is smaller than those, it is padded up to the cheapest. A picture of many tiles gets the shape that covers it best
+/// when that saves more than its underfull last batch costs. A network that reaches farther than a quarter of `largest` gets
+/// larger tiles. docs/decisions/006-canonical-tiles.md has the figures.
 [[nodiscard]] TilePlan plan_best_tiles(cv::Size picture, const inference::NetworkInfo& network, int largest);
 
 /// The weight of a tile's core at `position` along an axis: 1 inside, a raised cosine over the ramps, 0 outside. The weights of

@@ -1,9 +1,7 @@
 #include "inference/drct/drct.h"
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +13,7 @@
 #include "inference/drct/drct_weights.h"
 #include "inference/drct/drct_window_attention.h"
 #include "inference/drct/drct_windows.h"
+#include "inference/networks/side_by_side.h"
 
 namespace retouchd::inference {
 namespace {
@@ -85,12 +84,9 @@ void for_parts(std::int64_t count, std::int64_t most, const at::Device& device, 
     for (std::int64_t i = 0; i < parts; ++i) work(i * count / parts, (i + 1) * count / parts);
     return;
   }
-  const std::int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  const std::int64_t threads = threads_side_by_side();
   parts = std::min(count, (parts + threads - 1) / threads * threads);
-  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    const c10::InferenceMode inference;  // of this thread
-    for (std::int64_t i = begin; i < end; ++i) work(i * count / parts, (i + 1) * count / parts);
-  });
+  run_side_by_side(parts, [&](std::int64_t i) { work(i * count / parts, (i + 1) * count / parts); });
 }
 
 class Group {

@@ -1,10 +1,10 @@
 #include "inference/restormer/lean_strips.h"
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+
+#include "inference/networks/side_by_side.h"
 
 namespace retouchd::inference {
 namespace {
@@ -17,8 +17,7 @@ constexpr std::int64_t kCachedNumbers = 1 << 19;
 std::vector<Band> bands_of(const at::Tensor& map, std::int64_t alignment) {
   const std::int64_t rows = map.size(1);
   const std::int64_t units = (rows + alignment - 1) / alignment;
-  const bool alone = !map.is_cpu() || at::in_parallel_region();
-  const std::int64_t count = std::clamp<std::int64_t>(alone ? 1 : at::get_num_threads(), 1, units);
+  const std::int64_t count = std::clamp<std::int64_t>(map.is_cpu() ? threads_side_by_side() : 1, 1, units);
   std::vector<Band> bands;
   for (std::int64_t i = 0; i < count; ++i) {
     Band band;
@@ -33,11 +32,7 @@ std::vector<Band> bands_of(const at::Tensor& map, std::int64_t alignment) {
 }
 
 void for_each_band(const std::vector<Band>& bands, const std::function<void(const Band&)>& work) {
-  if (bands.size() == 1) return work(bands.front());
-  at::parallel_for(0, static_cast<std::int64_t>(bands.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-    const c10::InferenceMode inference;  // each thread has its own mode
-    for (std::int64_t i = begin; i < end; ++i) work(bands[static_cast<std::size_t>(i)]);
-  });
+  run_side_by_side(static_cast<std::int64_t>(bands.size()), [&](std::int64_t i) { work(bands[static_cast<std::size_t>(i)]); });
 }
 
 std::int64_t strip_rows(const at::Tensor& map, std::int64_t strip_pixels, std::int64_t channels, std::int64_t alignment) {

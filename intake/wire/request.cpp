@@ -13,9 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-enum class Kind { kText, kInteger, kFlag };
+enum class Kind { kText, kInteger, kNumber, kFlag };
 
-/// One field that a request may have. For texts `most` is the longest length in bytes.
+/// One field that a request may have. For texts `most` is the longest length in bytes; numbers are above `least`.
 struct Field {
   std::string_view name;
   Kind kind = Kind::kText;
@@ -27,12 +27,15 @@ struct Field {
 constexpr std::int64_t kBiggest = std::numeric_limits<std::int64_t>::max();
 constexpr Field kJob{"job", Kind::kInteger, 1, kBiggest, true};
 
+constexpr std::int64_t kLongestDeadline = 10LL * 365 * 24 * 3600;
+
 constexpr std::array kSubmitFields{
     Field{"path"},
     Field{"name", Kind::kText, 0, 255},
     Field{"output"},
     Field{"network", Kind::kText, 0, 255},
     Field{"priority", Kind::kInteger, -1'000, 1'000},
+    Field{"deadline_seconds", Kind::kNumber, 0, kLongestDeadline},
     Field{"preview", Kind::kFlag},
     Field{"overwrite", Kind::kFlag},
     Field{"key", Kind::kText, 1, 255},
@@ -104,12 +107,22 @@ Result<void> check_integer(const Field& field, const json& value) {
   return {};
 }
 
+Result<void> check_number(const Field& field, const json& value) {
+  if (!value.is_number()) return wrong_type(field.name, "a number", value);
+  const double number = value.get<double>();
+  if (number > static_cast<double>(field.least) && number <= static_cast<double>(field.most)) return {};
+  return refusal("field " + in_quotes(field.name) + " must be above " + std::to_string(field.least) + " and at most " +
+                 std::to_string(field.most) + ", not " + value.dump());
+}
+
 Result<void> check_field(const Field& field, const json& value) {
   switch (field.kind) {
     case Kind::kText:
       return check_text(field, value);
     case Kind::kInteger:
       return check_integer(field, value);
+    case Kind::kNumber:
+      return check_number(field, value);
     case Kind::kFlag:
       break;
   }
@@ -160,6 +173,7 @@ Result<Operation> read_submit(const json& message, bool has_content) {
   submit.network = message.value("network", "");
   submit.key = message.value("key", "");
   submit.priority = message.value("priority", 0);
+  submit.deadline_seconds = message.value("deadline_seconds", 0.0);
   submit.preview = message.value("preview", true);
   submit.overwrite = message.value("overwrite", false);
   if (has_content && !submit.path.empty()) return refusal("submit takes either \"path\" or a binary frame, not both");
@@ -196,8 +210,8 @@ Result<Operation> read_fetch(const json& message) {
   return Operation{fetch};
 }
 
-constexpr std::array<std::string_view, 9> kOperations{Submit::kName, Status::kName, List::kName,  Cancel::kName, Retry::kName,
-                                                      Events::kName, Models::kName, Fetch::kName, Ping::kName};
+constexpr std::array<std::string_view, 10> kOperations{Submit::kName, Status::kName, List::kName,  Cancel::kName, Retry::kName,
+                                                       Events::kName, Models::kName, Fetch::kName, Ping::kName,   Stats::kName};
 
 Result<Operation> read_operation(std::string_view op, const json& message, bool has_content) {
   if (op != Submit::kName && has_content) return refusal("only submit takes a binary frame, not " + std::string(op));
@@ -209,6 +223,7 @@ Result<Operation> read_operation(std::string_view op, const json& message, bool 
   if (op == Events::kName) return read_events(message);
   if (op == Models::kName) return read_empty<Models>(message);
   if (op == Fetch::kName) return read_fetch(message);
+  if (op == Stats::kName) return read_empty<Stats>(message);
   return read_empty<Ping>(message);
 }
 
@@ -269,6 +284,7 @@ struct FieldWriter {
 
   void operator()(const Ping& /*unused*/) const {}
   void operator()(const Models& /*unused*/) const {}
+  void operator()(const Stats& /*unused*/) const {}
   void operator()(const Status& op) const { message["job"] = op.job; }
   void operator()(const Cancel& op) const { message["job"] = op.job; }
   void operator()(const Retry& op) const { message["job"] = op.job; }
@@ -283,6 +299,7 @@ struct FieldWriter {
     put(message, "network", op.network);
     put(message, "key", op.key);
     if (op.priority != 0) message["priority"] = op.priority;
+    if (op.deadline_seconds > 0) message["deadline_seconds"] = op.deadline_seconds;
     if (!op.preview) message["preview"] = false;
     if (op.overwrite) message["overwrite"] = true;
   }

@@ -29,6 +29,8 @@ struct Submit {
   std::string network{};  ///< empty: the daemon's default
   std::string key{};      ///< idempotency key; empty: the daemon makes one up
   int priority = 0;       ///< -1000..1000
+  /// The job fails when it is not done so many seconds after it was accepted; up to ten years. 0: it has no deadline.
+  double deadline_seconds = 0;
   bool preview = true;
   bool overwrite = false;
 };
@@ -79,7 +81,12 @@ struct Ping {
   static constexpr std::string_view kName = "ping";
 };
 
-using Operation = std::variant<Ping, Submit, Status, List, Cancel, Retry, Events, Models, Fetch>;
+/// How busy the daemon is.
+struct Stats {
+  static constexpr std::string_view kName = "stats";
+};
+
+using Operation = std::variant<Ping, Submit, Status, List, Cancel, Retry, Events, Models, Fetch, Stats>;
 
 [[nodiscard]] std::string_view name_of(const Operation& operation) noexcept;
 

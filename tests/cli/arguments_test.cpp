@@ -37,6 +37,14 @@ TEST_F(ArgumentsTest, SubmitTakesItsOptions) {
   EXPECT_EQ(arguments.timeout_s, 1.5);
 }
 
+TEST_F(ArgumentsTest, DeadlinesHaveUnits) {
+  EXPECT_EQ(parse({"submit", "a.jpg"}).deadline_s, 0);
+  EXPECT_EQ(parse({"submit", "a.jpg", "--deadline", "10m"}).deadline_s, 600);
+  EXPECT_EQ(parse({"submit", "a.jpg", "--deadline", "1.5h"}).deadline_s, 5400);
+  EXPECT_EQ(refused({"submit", "a.jpg", "--deadline", "0s"}), 2);
+  EXPECT_EQ(refused({"submit", "a.jpg", "--deadline", "soon"}), 2);
+}
+
 TEST_F(ArgumentsTest, AnUnknownCommandIsNamed) {
   EXPECT_EQ(refused({"submt", "a.jpg"}), 2);
   EXPECT_THAT(err.str(), testing::HasSubstr("submt"));
@@ -55,6 +63,17 @@ TEST_F(ArgumentsTest, GeneralOptionsMayStandBeforeAndAfterTheCommand) {
     EXPECT_TRUE(console.json());
     EXPECT_EQ(arguments.connect.endpoint, "ipc:///x");
   }
+}
+
+TEST_F(ArgumentsTest, TopTakesAnIntervalWithItsUnit) {
+  EXPECT_EQ(parse({"top"}).interval_s, 1);
+  EXPECT_FALSE(parse({"top"}).once);
+  EXPECT_TRUE(parse({"top", "--once"}).once);
+  EXPECT_EQ(parse({"top", "--interval", "2"}).interval_s, 2);
+  EXPECT_EQ(parse({"top", "--interval", "5s"}).interval_s, 5);
+  EXPECT_EQ(parse({"top", "--interval", "500ms"}).interval_s, 0.5);
+  EXPECT_EQ(parse({"top", "--interval", "1m"}).interval_s, 60);
+  for (const auto* wrong : {"0s", "1ms", "2h", "soon", "-1s"}) EXPECT_EQ(refused({"top", "--interval", wrong}), 2) << wrong;
 }
 
 TEST_F(ArgumentsTest, PreviewsAreMadeUnlessRefused) { EXPECT_TRUE(parse({"submit", "a.jpg"}).preview); }

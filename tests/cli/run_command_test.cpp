@@ -138,6 +138,17 @@ TEST_F(RunCommandTest, WatchShowsEventsUntilTheJobEnds) {
   EXPECT_THAT(out.str(), HasSubstr("done"));
 }
 
+TEST_F(RunCommandTest, TopShowsTheDaemonOneTimeWithoutATerminal) {
+  start();
+  ASSERT_EQ(retouch({"top"}), 0) << err.str();
+  EXPECT_THAT(out.str(), testing::StartsWith("retouchd"));
+  EXPECT_THAT(out.str(), HasSubstr("\nMemory "));
+  EXPECT_THAT(out.str(), testing::Not(HasSubstr("\x1b")));
+  ASSERT_EQ(retouch({"top", "--once", "--json"}), 0) << err.str();
+  ASSERT_EQ(objects().size(), 1u);
+  EXPECT_EQ(objects()[0], (json{{"fairness", 0.75}})) << "the daemon's answer, and nothing about the message";
+}
+
 TEST_F(RunCommandTest, ListStatusEventsAndModelsPrintWhatThereIs) {
   start();
   for (const char* name : {"a.jpg", "b.jpg", "c.jpg"}) ASSERT_EQ(retouch({"submit", picture(name)}), 0);

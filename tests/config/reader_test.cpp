@@ -45,7 +45,7 @@ TEST(Reader, GivesTheDefaultsForNothing) {
     EXPECT_EQ(config.runtime_dir, "/run/retouchd");
     EXPECT_EQ(config.memory, gibibytes(4));
     EXPECT_EQ(config.network, "student-tiny");
-    EXPECT_EQ(config.device, Config::Device::kAuto);
+    EXPECT_EQ(config.device, "auto");
     EXPECT_EQ(config.zmq.requests, "ipc:///run/retouchd/requests.sock");
     EXPECT_EQ(config.zmq.events, "ipc:///run/retouchd/events.sock");
     EXPECT_EQ(config.http.listen, "127.0.0.1:9464");
@@ -84,7 +84,7 @@ log: {level: warning}
   EXPECT_THAT(config.model_dirs, ElementsAre("/m1", "/home/ada/m2"));
   EXPECT_EQ(config.memory, gibibytes(3));
   EXPECT_EQ(config.network, "restormer-denoise");
-  EXPECT_EQ(config.device, Config::Device::kCuda);
+  EXPECT_EQ(config.device, "cuda");
   EXPECT_EQ(config.drain_timeout, 90s);
   EXPECT_FALSE(config.zmq.enabled);
   EXPECT_EQ(config.zmq.requests, "tcp://127.0.0.1:5555");
@@ -153,7 +153,7 @@ watch:
 TEST(Reader, NamesThePlaceOfARefusedValueAndWhatIsAllowed) {
   EXPECT_EQ(errors_of("tile:\n  size: 500\n"),
             "c.yaml:2:9: tile.size: `500` is not allowed; expected a multiple of 8 from 128 to 2048");
-  EXPECT_EQ(errors_of("device: gpu"), "c.yaml:1:9: device: `gpu` is not allowed; expected auto, cpu, cuda or mps");
+  EXPECT_EQ(errors_of("device: gpu"), "c.yaml:1:9: device: `gpu` is not allowed; expected auto, cpu, cuda, cuda:<number>, mps or simulated, or several with commas between");
   EXPECT_EQ(errors_of("preview: {megapixels: 11}"),
             "c.yaml:1:23: preview.megapixels: `11` is not allowed; expected a number from 0.05 to 10");
   EXPECT_EQ(errors_of("http:\n  enabled: yes\n"), "c.yaml:2:12: http.enabled: `yes` is not allowed; expected true or false");
@@ -287,7 +287,7 @@ TEST(Reader, NamesThePlaceOfASyntaxError) {
 TEST(Reader, QuotesAtMostABitOfAStrangeValueOnOneLine) {
   const std::string message = errors_of(fmt::format("device: {:x>5000}", ""));
   EXPECT_LT(message.size(), 250U);
-  EXPECT_EQ(errors_of("device: \"a\\nb\""), "c.yaml:1:9: device: `a b` is not allowed; expected auto, cpu, cuda or mps");
+  EXPECT_EQ(errors_of("device: \"a\\nb\""), "c.yaml:1:9: device: `a b` is not allowed; expected auto, cpu, cuda, cuda:<number>, mps or simulated, or several with commas between");
 }
 
 class ConfigFiles : public testing::Test {

@@ -4,13 +4,19 @@
 
 #include <thread>
 
+#include "daemon/device_series.h"
 #include "exposition.h"
+#include "tests/intake/hand_clock.h"
 
 namespace retouchd::daemon {
 namespace {
 
 using stages::Seconds;
 using stages::StarvedCause;
+
+stages::BatchReport batch(std::size_t tiles, std::size_t capacity, std::size_t pictures = 1) {
+  return {"cpu", tiles, capacity, pictures, 1'000 * tiles, 1'250 * tiles, Seconds(1)};
+}
 
 MetricsOptions options() { return {"1.2.3", "2.11.0", "cpu", "detail", {"submit", "status"}}; }
 
@@ -23,17 +29,33 @@ queue::JobEvent event(queue::JobId job, std::string kind, std::string body = "{}
 TEST(Metrics, AreThereWithZeroBeforeAnythingHappens) {
   Metrics metrics(options());
   const auto text = scrape(metrics);
-  for (const auto* series :
-       {R"(retouchd_jobs{state="queued"})", R"(retouchd_jobs{state="failed"})",
-        R"(retouchd_jobs_total{origin="watch",outcome="failed"})", R"(retouchd_jobs_accepted_total{origin="zmq"})",
-        R"(retouchd_stage_queue_depth{stage="decode"})", R"(retouchd_stage_seconds_count{stage="encode"})",
-        R"(retouchd_tiles_total{kind="preview"})", "retouchd_batch_tiles_count",
-        R"(retouchd_device_starved_seconds_total{cause="memory",device="cpu"})", "retouchd_time_to_preview_seconds_count",
-        R"(retouchd_requests_total{op="submit",result="ok"})", "retouchd_events_published_total", "retouchd_store_errors_total",
-        "retouchd_store_commit_seconds_count", R"(retouchd_retries_total{code="io_error"})",
-        R"(retouchd_jobs_waiting{code="disk_full"})", R"(retouchd_config_reload_total{result="failed"})"}) {
+  for (const auto* series : {R"(retouchd_jobs{state="queued"})",
+                             R"(retouchd_jobs{state="failed"})",
+                             R"(retouchd_jobs_total{origin="watch",outcome="failed"})",
+                             R"(retouchd_jobs_accepted_total{origin="zmq"})",
+                             R"(retouchd_stage_queue_depth{stage="decode"})",
+                             R"(retouchd_stage_seconds_count{stage="encode"})",
+                             R"(retouchd_tiles_total{kind="preview"})",
+                             "retouchd_batch_tiles_count",
+                             R"(retouchd_device_starved_seconds_total{cause="encode",device="cpu"})",
+                             R"(retouchd_device_busy_ratio{device="cpu"})",
+                             R"(retouchd_tiles_rerun_total{device="cpu",reason="not_finite"})",
+                             "retouchd_tiles_resumed_total",
+                             "retouchd_useful_pixels_total",
+                             "retouchd_seam_ratio_count",
+                             "retouchd_scheduler_clients",
+                             "retouchd_time_to_preview_seconds_count",
+                             R"(retouchd_requests_total{op="submit",result="ok"})",
+                             "retouchd_events_published_total",
+                             "retouchd_store_errors_total",
+                             "retouchd_store_commit_seconds_count",
+                             R"(retouchd_retries_total{code="io_error"})",
+                             R"(retouchd_jobs_waiting{code="disk_full"})",
+                             R"(retouchd_config_reload_total{result="failed"})"}) {
     EXPECT_EQ(text[series], 0) << series;
   }
+  EXPECT_EQ(text["retouchd_waste_ratio"], 1);
+  EXPECT_EQ(text["retouchd_fairness_index"], 1);
   EXPECT_EQ(text[R"(retouchd_build_info{device="cpu",libtorch="2.11.0",network="detail",version="1.2.3"})"], 1);
   EXPECT_GT(text["retouchd_process_resident_memory_bytes"], 1e6);
   EXPECT_GT(text["retouchd_process_start_time_seconds"], 1.5e9);
@@ -44,8 +66,10 @@ TEST(Metrics, CountWhatThePipelineReports) {
   metrics.stage_finished("decode", Seconds(0.2));
   metrics.stage_finished("decode", Seconds(3.0));
   metrics.stage_finished("merge", Seconds(0.004));
-  metrics.batch_finished("cpu", 6, 8, 2, Seconds(1.5));
-  metrics.batch_finished("cpu", 8, 8, 5, Seconds(0.5));
+  metrics.batch_finished(batch(6, 8, 2));
+  metrics.batch_finished(batch(8, 8, 5));
+  metrics.device_busy("cpu", Seconds(1.5));
+  metrics.device_busy("cpu", Seconds(0.5));
   metrics.tile_finished(true);
   for (int i = 0; i < 13; ++i) metrics.tile_finished(false);
   metrics.device_starved("cpu", StarvedCause::kDecode, Seconds(0.25));
@@ -62,6 +86,8 @@ TEST(Metrics, CountWhatThePipelineReports) {
   EXPECT_EQ(text["retouchd_batch_tiles_sum"], 14);
   EXPECT_EQ(text["retouchd_batch_tiles_count"], 2);
   EXPECT_EQ(text["retouchd_batch_pictures_sum"], 7);
+  EXPECT_EQ(text["retouchd_useful_pixels_total"], 14'000);
+  EXPECT_EQ(text["retouchd_computed_pixels_total"], 17'500);
   EXPECT_DOUBLE_EQ(text["retouchd_batch_fill_ratio"], 14.0 / 16.0);
   EXPECT_EQ(text[R"(retouchd_device_busy_seconds_total{device="cpu"})"], 2);
   EXPECT_EQ(text[R"(retouchd_device_starved_seconds_total{cause="decode",device="cpu"})"], 0.75);
@@ -75,9 +101,99 @@ TEST(Metrics, CountWhatThePipelineReports) {
 
 TEST(Metrics, AverageTheFillOfTheLatestBatches) {
   Metrics metrics(options());
-  metrics.batch_finished("cpu", 1, 10, 1, Seconds(1));
-  for (std::size_t i = 0; i < Metrics::kFillWindow; ++i) metrics.batch_finished("cpu", 10, 10, 1, Seconds(1));
+  metrics.batch_finished(batch(1, 10));
+  for (std::size_t i = 0; i < DeviceSeries::kFillWindow; ++i) metrics.batch_finished(batch(10, 10));
   EXPECT_DOUBLE_EQ(scrape(metrics)["retouchd_batch_fill_ratio"], 1.0);
+}
+
+TEST(Metrics, GaugeHowBusyADeviceWasInTheLastMinute) {
+  intake::HandClock clock;
+  auto with_clock = options();
+  with_clock.clock = &clock;
+  Metrics metrics(with_clock);
+  Snapshot snapshot;
+  snapshot.devices = {{"cpu", true}};
+  metrics.device_busy("cpu", Seconds(9));
+  metrics.device_starved("cpu", StarvedCause::kUpload, Seconds(1));
+  metrics.batch_finished(batch(4, 8));
+  EXPECT_DOUBLE_EQ(scrape(metrics, snapshot)[R"(retouchd_device_busy_ratio{device="cpu"})"], 0.9);
+  EXPECT_DOUBLE_EQ(scrape(metrics, snapshot)["retouchd_waste_ratio"], 1.25);
+  clock.advance(std::chrono::seconds(61));
+  const auto later = scrape(metrics, snapshot);
+  EXPECT_EQ(later[R"(retouchd_device_busy_ratio{device="cpu"})"], 0);
+  EXPECT_EQ(later["retouchd_waste_ratio"], 1);
+  EXPECT_EQ(later[R"(retouchd_device_busy_seconds_total{device="cpu"})"], 9) << "counters keep everything";
+}
+
+TEST(Metrics, CountWhatWasComputedAgainAndWhatWasNot) {
+  Metrics metrics(options());
+  metrics.tiles_rerun("cpu", stages::RerunReason::kConstant, 3);
+  metrics.tiles_rerun("cuda:0", stages::RerunReason::kOutOfMemory, 16);
+  metrics.tiles_resumed(40);
+  metrics.seams_measured(1.01);
+  metrics.seams_measured(1.3);
+  const auto text = scrape(metrics);
+  EXPECT_EQ(text[R"(retouchd_tiles_rerun_total{device="cpu",reason="constant"})"], 3);
+  EXPECT_EQ(text[R"(retouchd_tiles_rerun_total{device="cuda:0",reason="out_of_memory"})"], 16);
+  EXPECT_EQ(text[R"(retouchd_tiles_rerun_total{device="cuda:0",reason="device_lost"})"], 0);
+  EXPECT_EQ(text["retouchd_tiles_resumed_total"], 40);
+  EXPECT_EQ(text[R"(retouchd_seam_ratio_bucket{le="1"})"], 0);
+  EXPECT_EQ(text[R"(retouchd_seam_ratio_bucket{le="1.02"})"], 1);
+  EXPECT_EQ(text[R"(retouchd_seam_ratio_bucket{le="1.5"})"], 2);
+}
+
+TEST(Metrics, KnowADeviceFromItsFirstReport) {
+  Metrics metrics(options());
+  metrics.device_up("cuda:1", false);
+  EXPECT_EQ(scrape(metrics)[R"(retouchd_device_up{device="cuda:1"})"], 0);
+  metrics.device_up("cuda:1", true);
+  EXPECT_EQ(scrape(metrics)[R"(retouchd_device_up{device="cuda:1"})"], 1);
+}
+
+TEST(Metrics, HaveTheSeriesOfEveryDeviceInUse) {
+  auto two = options();
+  two.device = "cuda:0,cuda:1";
+  Metrics metrics(two);
+  const auto text = scrape(metrics);
+  EXPECT_EQ(text[R"(retouchd_device_busy_ratio{device="cuda:0"})"], 0);
+  EXPECT_EQ(text[R"(retouchd_device_busy_ratio{device="cuda:1"})"], 0);
+  EXPECT_FALSE(text.has(R"(retouchd_device_up{device="cuda:0,cuda:1"})"));
+}
+
+TEST(Metrics, ShowHowFairTheClientsAreServed) {
+  Metrics metrics(options());
+  Snapshot snapshot;
+  snapshot.clients = {{"watch:family", 1e6, true}, {"zmq", 0, true}};
+  const auto text = scrape(metrics, snapshot);
+  EXPECT_DOUBLE_EQ(text["retouchd_fairness_index"], 0.5);
+  EXPECT_EQ(text["retouchd_scheduler_clients"], 2);
+}
+
+TEST(Metrics, AddWhatTheyMeasureToASnapshot) {
+  intake::HandClock clock;
+  auto with_clock = options();
+  with_clock.clock = &clock;
+  Metrics metrics(with_clock);
+  clock.advance(std::chrono::seconds(20));
+  metrics.device_busy("cpu", Seconds(1));
+  metrics.device_starved("cpu", StarvedCause::kNoWork, Seconds(3));
+  metrics.batch_finished(batch(40, 80));
+  metrics.device_up("cpu", true);
+  metrics.device_up("cuda:0", false);
+  metrics.job_done(Seconds(5));
+  Snapshot snapshot;
+  snapshot.devices = {{"cpu", true, 1, {}}};
+  metrics.add_load(snapshot);
+  EXPECT_EQ(snapshot.version, "1.2.3");
+  EXPECT_EQ(snapshot.uptime, std::chrono::seconds(20));
+  EXPECT_EQ(snapshot.jobs_done, 1u);
+  ASSERT_EQ(snapshot.devices.size(), 2u);
+  EXPECT_EQ(snapshot.devices[0].batches_in_flight, 1u);
+  EXPECT_DOUBLE_EQ(snapshot.devices[0].load.busy_ratio, 0.25);
+  EXPECT_DOUBLE_EQ(snapshot.devices[0].load.tiles_per_s, 2);
+  EXPECT_EQ(snapshot.devices[0].load.batch_fill, 0.5);
+  EXPECT_EQ(snapshot.devices[1].name, "cuda:0");
+  EXPECT_FALSE(snapshot.devices[1].up);
 }
 
 TEST(Metrics, CountJobsByTheOriginTheyWereAcceptedFrom) {
@@ -224,7 +340,8 @@ TEST(Metrics, CountEveryObservationOfManyThreads) {
     threads.emplace_back([&metrics, t] {
       for (int i = 0; i < 1000; ++i) {
         metrics.stage_finished("infer", Seconds(0.5));
-        metrics.batch_finished("cpu", 4, 8, 2, Seconds(0.5));
+        metrics.batch_finished(batch(4, 8, 2));
+        metrics.device_busy("cpu", Seconds(0.5));
         metrics.tile_finished(false);
         metrics.on_events({event(t * 1000 + i, "accepted", R"({"origin":"zmq"})"), event(t * 1000 + i, "done")});
         if (i % 200 == 0) (void)metrics.render(busy_snapshot());

@@ -100,6 +100,20 @@ TEST_F(MonitorRoutes, ShowAPageWithEscapedNames) {
   EXPECT_THAT(response.body(), Not(HasSubstr("<script")));
 }
 
+TEST_F(MonitorRoutes, ShowOnThePageHowBusyTheDevicesAreAndForWhom) {
+  Snapshot snapshot;
+  snapshot.ready = true;
+  snapshot.devices = {{"cuda:0", true}};
+  metrics_.device_busy("cuda:0", stages::Seconds(93));
+  metrics_.device_starved("cuda:0", stages::StarvedCause::kDecode, stages::Seconds(7));
+  snapshot.clients = {{"<watch>", 812e6, true}};
+  set(snapshot);
+  const std::string page = client_.get("/").body();
+  EXPECT_THAT(page, HasSubstr("<td>cuda:0</td><td>up</td><td class=\"n\">93 %</td><td>decode 7.0 s</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>&lt;watch&gt;</td><td>waits</td><td class=\"n\">812.0</td>"));
+  EXPECT_THAT(page, HasSubstr("Fairness: 1.00"));
+}
+
 TEST_F(MonitorRoutes, AnswerHeadAndRefusePost) {
   for (const std::string path : {"/metrics", "/healthz", "/"}) {
     client_.send("HEAD " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n");

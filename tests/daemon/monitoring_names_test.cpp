@@ -118,7 +118,7 @@ TEST(Alerts, LeadToASectionOfTheManual) {
       EXPECT_TRUE(anchors.contains(name)) << "docs/operating.md has no section " << match[1];
     }
   });
-  EXPECT_EQ(count, 8);
+  EXPECT_EQ(count, 13);
 }
 
 }  // namespace

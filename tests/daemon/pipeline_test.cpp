@@ -5,12 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
-#include <set>
+#include <thread>
 
 #include "base/file.h"
 #include "image/codec.h"
 #include "queue/sqlite_job_store.h"
+#include "tests/mirror_device.h"
 #include "tests/temporary_folder.h"
 
 namespace retouchd::daemon {
@@ -18,71 +21,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Returns every window as it is. Can be told to fail, or to hold its batches until released.
-class MirrorDevice final : public inference::Device {
+/// Notes what the tests ask about.
+class NotingObserver final : public stages::PipelineObserver {
  public:
-  [[nodiscard]] std::string name() const override { return "mirror"; }
-  [[nodiscard]] std::string description() const override { return "mirror"; }
-  [[nodiscard]] int default_batch() const override { return 4; }
-  [[nodiscard]] Result<void> load(const inference::NetworkInfo&) override { return {}; }
-  [[nodiscard]] int lanes() const override { return 1; }
-  [[nodiscard]] inference::PrecisionChoice precision_for(const inference::NetworkInfo&) const override { return {}; }
-  [[nodiscard]] Result<inference::Footprint> measure(const inference::NetworkInfo&, cv::Size, int) override {
-    return inference::Footprint{};
+  void batch_finished(const stages::BatchReport& batch) override {
+    most_pictures = std::max(most_pictures.load(), batch.pictures);
   }
-  [[nodiscard]] std::optional<Bytes> memory() const override { return std::nullopt; }
-  [[nodiscard]] Result<std::vector<cv::Mat>> restore(const inference::NetworkInfo&, cv::Size,
-                                                     std::span<const inference::Window> windows) override {
-    std::unique_lock lock(mutex_);
-    busy_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return !held_; });
-    if (failures_ > 0) {
-      --failures_;
-      return make_error(ErrorCode::kDeviceFailed, "the mirror broke");
-    }
-    std::vector<cv::Mat> restored;
-    for (const inference::Window& window : windows) {
-      cv::Mat unit;
-      window.colour.convertTo(unit, CV_32F, window.colour.depth() == CV_16U ? 1.0 / 65535 : 1.0 / 255);
-      restored.push_back(unit);
-    }
-    return restored;
-  }
-
-  void fail_next(int batches) {
+  void tiles_rerun(std::string_view, stages::RerunReason reason, std::size_t tiles) override {
     const std::lock_guard lock(mutex_);
-    failures_ = batches;
+    reruns_[reason] += tiles;
   }
-  void hold() {
+  void device_up(std::string_view device, bool is_up) override {
     const std::lock_guard lock(mutex_);
-    held_ = true;
-    busy_ = false;
-  }
-  void release() {
-    const std::lock_guard lock(mutex_);
-    held_ = false;
+    health_.push_back(std::string(device) + (is_up ? " up" : " down"));
     changed_.notify_all();
   }
-  void wait_until_busy() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return busy_; });
+  void seams_measured(double ratio) override { last_seams = ratio; }
+
+  [[nodiscard]] std::size_t reruns(stages::RerunReason reason) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = reruns_.find(reason);
+    return found == reruns_.end() ? 0 : found->second;
   }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool held_ = false;
-  bool busy_ = false;
-  int failures_ = 0;
-};
-
-class BatchObserver final : public stages::PipelineObserver {
- public:
-  void batch_finished(std::string_view, std::size_t, std::size_t, std::size_t pictures, stages::Seconds) override {
-    most_pictures = std::max(most_pictures.load(), pictures);
+  void wait_for_health(const std::string& event) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return std::find(health_.begin(), health_.end(), event) != health_.end(); });
   }
   std::atomic<std::size_t> most_pictures = 0;
+  std::atomic<double> last_seams = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<stages::RerunReason, std::size_t> reruns_;
+  std::vector<std::string> health_;
 };
 
 class PipelineTest : public testing::Test {
@@ -91,12 +63,13 @@ class PipelineTest : public testing::Test {
     fs::create_directories(folder_ / "previews");
     options_.memory = mebibytes(512);
     options_.previews = folder_ / "previews";
+    options_.unfinished = folder_ / "unfinished";
     options_.retry.backoff = {std::chrono::milliseconds(1)};
     open_store();
   }
 
   void TearDown() override {
-    device_.release();
+    for (MirrorDevice* device : devices_) device->release();
     pipeline_.reset();
     store_.reset();
   }
@@ -110,16 +83,54 @@ class PipelineTest : public testing::Test {
     store_ = *std::move(store);
   }
 
+  /// Before start(); without it there is one device.
+  MirrorDevice& add_device(const std::string& name, MirrorDevice::Shape shape = {}) {
+    auto device = std::make_unique<MirrorDevice>(name, shape);
+    devices_.push_back(device.get());
+    owned_.push_back(std::move(device));
+    return *devices_.back();
+  }
+
   void start() {
+    if (!pool_) {
+      if (owned_.empty()) add_device("mirror");
+      pool_ = std::make_unique<stages::DevicePool>(std::move(owned_), measurements_, pool_options_);
+    }
     pipeline_ = std::make_unique<Pipeline>(
-        options_, Pipeline::Surroundings{*store_, networks_, gate_, observer_, system_clock(), [](queue::JobId, int, int) {}});
+        options_, Pipeline::Surroundings{*store_, networks_, *pool_, observer_, system_clock(),
+                                         [this](queue::JobId, int done, int) { progress_.store(done); }});
     store_->set_listener([this](const std::vector<queue::JobEvent>& events) {
       pipeline_->on_events(events);
       const std::lock_guard lock(mutex_);
-      for (const queue::JobEvent& event : events) kinds_[event.job].push_back(event.kind);
+      for (const queue::JobEvent& event : events) {
+        kinds_[event.job].push_back(event.kind);
+        if (event.kind == "done") done_.push_back(event.job);
+      }
       changed_.notify_all();
     });
     pipeline_->start();
+  }
+
+  /// As far as files go this is a crash: work in flight is dropped.
+  void stop_with_job_in_flight(MirrorDevice& device) {
+    std::jthread releases([&] {
+      while (store_->counts()->at(static_cast<std::size_t>(queue::JobState::kQueued)) == 0) std::this_thread::yield();
+      device.release();
+    });
+    pipeline_->drain(std::chrono::steady_clock::now());
+  }
+
+  void restart() {
+    store_.reset();
+    pipeline_.reset();
+    open_store();
+    start();
+  }
+
+  /// Jobs in the order in which they were done.
+  std::vector<queue::JobId> order_of_ends() {
+    const std::lock_guard lock(mutex_);
+    return done_;
   }
 
   static image::Picture random_picture(int width, int height, int type) {
@@ -168,15 +179,19 @@ class PipelineTest : public testing::Test {
   const fs::path folder_ = temporary_.path();
   PipelineOptions options_;
   inference::Registry networks_{{{fs::path(RETOUCHD_SOURCE_DIR) / "models"}}};
-  MirrorDevice device_;
-  inference::Measurements measurements_{folder_ / "measurements.json"};
-  stages::DeviceGate gate_{device_, measurements_, true};
-  BatchObserver observer_;
+  inference::Measurements measurements_{folder_ / "measurements.json", system_clock()};
+  stages::DevicePool::Options pool_options_;
+  std::vector<std::unique_ptr<inference::Device>> owned_;
+  std::vector<MirrorDevice*> devices_;
+  std::unique_ptr<stages::DevicePool> pool_;
+  NotingObserver observer_;
   std::unique_ptr<queue::JobStore> store_;
   std::unique_ptr<Pipeline> pipeline_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<queue::JobId, std::vector<std::string>> kinds_;
+  std::vector<queue::JobId> done_;
+  std::atomic<int> progress_ = 0;
 };
 
 TEST_F(PipelineTest, EveryDepthAndChannelCountComesThroughUnchanged) {
@@ -200,36 +215,255 @@ TEST_F(PipelineTest, PreviewIsAnnouncedBeforeTheResultAndIsSmall) {
 }
 
 TEST_F(PipelineTest, TilesOfSeveralPicturesShareABatch) {
-  device_.hold();
+  MirrorDevice& device = add_device("mirror");
+  device.hold();
   start();
   std::vector<queue::JobId> jobs;
-  for (int i = 0; i < 6; ++i)
-    jobs.push_back(submit(put("p" + std::to_string(i) + ".png", random_picture(600 + i, 400, CV_8UC3))));
-  device_.wait_until_busy();
-  while (pipeline_->queues().at(4).depth < 8) std::this_thread::yield();  // "infer": tiles of several pictures wait
-  device_.release();
+  for (int i = 0; i < 8; ++i)
+    jobs.push_back(submit(put("p" + std::to_string(i) + ".png", random_picture(400 + i, 300, CV_8UC3))));
+  device.wait_until_busy();
+  while (pipeline_->queues().at(4).depth < 4) std::this_thread::yield();  // "infer": tiles of several pictures wait
+  device.release();
   for (const auto job : jobs) wait_for(job, "done");
   EXPECT_GE(observer_.most_pictures, 2U);
 }
 
-TEST_F(PipelineTest, ADeviceThatFailsOnceCostsAnAttemptNotThePicture) {
-  device_.fail_next(1);
+TEST_F(PipelineTest, ADeviceThatFailsOnceCostsNothingButTheTile) {
+  add_device("mirror").plan({MirrorDevice::Fate::kFails});
   start();
   const auto picture = random_picture(100, 100, CV_8UC3);
   const auto job = submit(put("a.png", picture));
-  EXPECT_THAT(wait_for(job, "done"), testing::ElementsAre("accepted", "started", "retrying", "started", "done"));
+  EXPECT_THAT(wait_for(job, "done"), testing::ElementsAre("accepted", "started", "done"));
   EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0);
 }
 
-TEST_F(PipelineTest, ADeviceThatKeepsFailingFailsTheJobAfterItsAttempts) {
-  device_.fail_next(1000);
+TEST_F(PipelineTest, ATileThatFailsOnAHealthyDeviceFailsItsJobAfterItsAttempts) {
+  add_device("mirror").plan(1000, MirrorDevice::Fate::kFails);
   options_.retry.attempts = 2;
   start();
   const auto job = submit(put("a.png", random_picture(100, 100, CV_8UC3)));
   wait_for(job, "failed");
   const auto ended = store_->get(job);
   EXPECT_EQ(ended->error->code, ErrorCode::kDeviceFailed);
+  EXPECT_EQ(ended->error->stage, "infer");
   EXPECT_FALSE(fs::exists(ended->request.output));
+}
+
+TEST_F(PipelineTest, APictureGoesOnWhenItsDeviceAnswersAgain) {
+  MirrorDevice& device = add_device("mirror");
+  start();
+  wait_for(submit(put("first.png", random_picture(64, 64, CV_8UC3))), "done");  // the network is loaded
+  device.lose(true);
+  const auto picture = random_picture(700, 600, CV_8UC3);
+  const auto job = submit(put("a.png", picture));
+  observer_.wait_for_health("mirror down");
+  EXPECT_FALSE(pipeline_->devices().front().up);
+  device.lose(false);
+  EXPECT_THAT(wait_for(job, "done"), testing::ElementsAre("accepted", "started", "done"));
+  observer_.wait_for_health("mirror up");
+  EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0);
+  EXPECT_GE(observer_.reruns(stages::RerunReason::kDeviceLost), 1U);
+}
+
+TEST_F(PipelineTest, TheOtherDeviceTakesTheTilesOfALostOne) {
+  MirrorDevice& lost = add_device("first");
+  add_device("second");
+  start();
+  wait_for(submit(put("first.png", random_picture(64, 64, CV_8UC3))), "done");  // the network is loaded
+  lost.lose(true);
+  std::vector<queue::JobId> jobs;
+  std::vector<image::Picture> pictures;
+  for (int i = 0; i < 12; ++i) {
+    pictures.push_back(random_picture(900 + i, 700, CV_8UC3));
+    jobs.push_back(submit(put("p" + std::to_string(i) + ".png", pictures.back())));
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    EXPECT_THAT(wait_for(jobs[i], "done"), testing::Not(testing::Contains("retrying")));
+    EXPECT_EQ(cv::norm(result_of(jobs[i]), pictures[i].colour, cv::NORM_INF), 0.0) << i;
+  }
+  EXPECT_TRUE(pool_->any_up());
+}
+
+TEST_F(PipelineTest, OutOfMemoryHalvesTheBatchAndIsRemembered) {
+  MirrorDevice& device = add_device("mirror", {8, 1, true, 2.0 * 512 * 512});
+  start();
+  const auto picture = random_picture(1900, 1500, CV_8UC3);
+  const auto first = submit(put("a.png", picture));
+  wait_for(first, "done");
+  EXPECT_EQ(cv::norm(result_of(first), picture.colour, cv::NORM_INF), 0.0);
+  const std::size_t reruns = observer_.reruns(stages::RerunReason::kOutOfMemory);
+  EXPECT_GE(reruns, 1U);
+
+  const std::size_t calls = device.sizes().size();
+  const auto second = submit(put("b.png", random_picture(1901, 1500, CV_8UC3)));
+  wait_for(second, "done");
+  EXPECT_EQ(observer_.reruns(stages::RerunReason::kOutOfMemory), reruns) << "the size that fits is known now";
+  const auto sizes = device.sizes();
+  for (std::size_t i = calls; i < sizes.size(); ++i)
+    EXPECT_LE(static_cast<double>(sizes[i]) * device.tensors()[i].area(), 2.0 * 512 * 512) << i;
+}
+
+TEST_F(PipelineTest, ATileThatDoesNotFitAloneGoesInParts) {
+  add_device("mirror", {4, 1, true, 300.0 * 300});
+  start();
+  for (const int type : {CV_8UC3, CV_16UC1}) {
+    const auto picture = random_picture(1200 + type, 900, type);
+    const auto job = submit(put("a" + std::to_string(type) + ".png", picture));
+    wait_for(job, "done");
+    EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0) << type;
+  }
+}
+
+TEST_F(PipelineTest, ATileWithWrongNumbersIsComputedAgainInFp32) {
+  using Fate = MirrorDevice::Fate;
+  const std::vector<std::pair<Fate, stages::RerunReason>> cases{{Fate::kNaN, stages::RerunReason::kNotFinite},
+                                                                {Fate::kRange, stages::RerunReason::kRange},
+                                                                {Fate::kConstant, stages::RerunReason::kConstant}};
+  MirrorDevice& device = add_device("mirror");
+  start();
+  int plain = 0;
+  for (const auto& [fate, reason] : cases) {
+    device.plan({fate});
+    const auto picture = random_picture(200 + plain, 100, CV_8UC3);
+    const auto job = submit(put("p" + std::to_string(plain) + ".png", picture));
+    wait_for(job, "done");
+    EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0);
+    EXPECT_EQ(observer_.reruns(reason), 1U);
+    EXPECT_EQ(device.plain_calls(), ++plain);
+  }
+}
+
+TEST_F(PipelineTest, ANetworkThatGivesNoNumbersFailsTheJobInsteadOfWritingABlackFile) {
+  MirrorDevice& device = add_device("mirror");
+  device.plan(100, MirrorDevice::Fate::kNaN);
+  device.plan_plain(MirrorDevice::Fate::kNaN);
+  options_.retry.attempts = 1;
+  start();
+  const auto job = submit(put("a.png", random_picture(200, 100, CV_8UC3)));
+  wait_for(job, "failed");
+  EXPECT_THAT(store_->get(job)->error->message, testing::HasSubstr("no numbers"));
+  EXPECT_FALSE(fs::exists(folder_ / "out" / "a.png"));
+}
+
+TEST_F(PipelineTest, AnIdleDeviceGivesItsMemoryBack) {
+  options_.give_back = std::chrono::seconds(0);
+  MirrorDevice& device = add_device("mirror");
+  start();
+  wait_for(submit(put("a.png", random_picture(300, 200, CV_8UC3))), "done");
+  device.wait_until_memory_was_given_back();
+}
+
+TEST_F(PipelineTest, ADeviceThatIsFasterTakesMoreOfTheTiles) {
+  options_.settings.preview = false;
+  MirrorDevice& stuck = add_device("stuck", {2, 1, true});
+  MirrorDevice& quick = add_device("quick", {2, 1, true});
+  start();
+  wait_for(submit(put("first.png", random_picture(64, 64, CV_8UC3))), "done");
+  const std::size_t before = stuck.sizes().size();
+  stuck.hold(before);
+  const auto large = submit(put("large.png", random_picture(3000, 2500, CV_8UC3)));
+  stuck.wait_until_busy();
+  while (quick.sizes().size() < 5) std::this_thread::yield();
+  EXPECT_EQ(stuck.sizes().size(), before + 1) << "it is still at its first batch";
+  stuck.release();
+  wait_for(large, "done");
+}
+
+TEST_F(PipelineTest, BatchesHaveTheirFullSizeWhenResultsMustNotDependOnNeighbours) {
+  pool_options_.deterministic = true;
+  MirrorDevice& device = add_device("mirror");
+  start();
+  wait_for(submit(put("a.png", random_picture(300, 200, CV_8UC3))), "done");
+  for (const std::size_t size : device.sizes()) EXPECT_EQ(size, 4U);
+}
+
+TEST_F(PipelineTest, ALongPictureGoesOnWithTheTilesThatWereFinishedBefore) {
+  options_.settings.resume_longer_than = std::chrono::seconds(-1);  // however short
+  options_.settings.preview = false;
+  MirrorDevice& device = add_device("mirror", {1, 1, true});
+  device.hold(4);
+  start();
+  const auto picture = random_picture(1500, 1200, CV_16UC3);
+  const auto job = submit(put("a.png", picture));
+  device.wait_until_busy();
+  while (progress_.load() < 4) std::this_thread::yield();
+  stop_with_job_in_flight(device);
+  EXPECT_EQ(store_->get(job)->state, queue::JobState::kQueued);
+  EXPECT_TRUE(fs::exists(folder_ / "unfinished" / (std::to_string(job) + ".tiles")));
+
+  restart();
+  const std::size_t before = device.sizes().size();
+  wait_for(job, "done");
+  EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0);
+  const auto details = nlohmann::json::parse(store_->get(job)->details);
+  EXPECT_GE(details.at("resumed_tiles").get<int>(), 4);
+  EXPECT_EQ(device.sizes().size() - before,
+            details.at("tiles").get<std::size_t>() - details.at("resumed_tiles").get<std::size_t>());
+  EXPECT_FALSE(fs::exists(folder_ / "unfinished" / (std::to_string(job) + ".tiles")));
+}
+
+TEST_F(PipelineTest, FinishedTilesOfAnotherVersionOfThePictureAreNotUsed) {
+  options_.settings.resume_longer_than = std::chrono::seconds(-1);
+  options_.settings.preview = false;
+  MirrorDevice& device = add_device("mirror", {1, 1, true});
+  device.hold(4);
+  start();
+  const auto job = submit(put("a.png", random_picture(1500, 1200, CV_8UC3)));
+  device.wait_until_busy();
+  while (progress_.load() < 4) std::this_thread::yield();
+  stop_with_job_in_flight(device);
+  auto newer = random_picture(1500, 1200, CV_8UC3);
+  newer.colour = ~newer.colour;
+  put("a.png", newer);
+  restart();
+  wait_for(job, "done");
+  EXPECT_EQ(cv::norm(result_of(job), newer.colour, cv::NORM_INF), 0.0);
+}
+
+TEST_F(PipelineTest, TilesOfJobsThatEndedMeanwhileAreSweptAwayAtStart) {
+  fs::create_directories(folder_ / "unfinished");
+  temporary_.write("unfinished/77.tiles", "of a job that is no more");
+  start();
+  EXPECT_FALSE(fs::exists(folder_ / "unfinished" / "77.tiles"));
+}
+
+TEST_F(PipelineTest, ASmallPictureOvertakesABacklogOfLargeOnes) {
+  options_.settings.preview = false;
+  MirrorDevice& device = add_device("mirror", {2, 1, true});
+  device.hold();
+  start();
+  std::vector<queue::JobId> large;
+  for (int i = 0; i < 10; ++i)
+    large.push_back(submit(put("large" + std::to_string(i) + ".png", random_picture(2400 + i, 2000, CV_8UC3))));
+  device.wait_until_busy();
+  // As many large ones as are begun at a time wait for the device; then the small one does, too.
+  const auto wait_until_tiled = [this](std::size_t jobs) {
+    while (true) {
+      const auto runs = pipeline_->runs();
+      if (runs.size() >= jobs && std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run->is_tiled.load(); }))
+        return;
+      std::this_thread::yield();
+    }
+  };
+  wait_until_tiled(stages::Claimer::Options().few);
+  const auto small = submit(put("small.png", random_picture(370, 270, CV_8UC3)));
+  wait_until_tiled(stages::Claimer::Options().few + 1);
+  device.release();
+  for (const auto job : large) wait_for(job, "done");
+  wait_for(small, "done");
+  const auto order = order_of_ends();
+  EXPECT_LT(std::find(order.begin(), order.end(), small) - order.begin(), 2) << "before the second large one";
+}
+
+TEST_F(PipelineTest, EveryPictureOfSeveralTilesHasItsSeamsMeasured) {
+  start();
+  image::Picture picture;
+  picture.colour = cv::Mat(1200, 1600, CV_8UC3);
+  for (int x = 0; x < picture.colour.cols; ++x) picture.colour.col(x).setTo(cv::Scalar::all(x / 8));
+  const auto job = submit(put("a.png", picture));
+  wait_for(job, "done");
+  EXPECT_NEAR(nlohmann::json::parse(store_->get(job)->details).at("seam_ratio").get<double>(), 1.0, 0.3);
+  EXPECT_NEAR(observer_.last_seams.load(), 1.0, 0.3);
 }
 
 TEST_F(PipelineTest, ABrokenPictureFailsAloneAndSaysWhereAndWhy) {
@@ -255,50 +489,45 @@ TEST_F(PipelineTest, APictureBeyondTheMemoryBudgetFailsWithTheNumbers) {
 }
 
 TEST_F(PipelineTest, CancellationStopsAJobInFlightAndFreesItsMemory) {
-  device_.hold();
+  MirrorDevice& device = add_device("mirror");
+  device.hold();
   start();
   const auto job = submit(put("a.png", random_picture(1500, 1200, CV_8UC3)));
-  device_.wait_until_busy();
+  device.wait_until_busy();
   ASSERT_TRUE(store_->cancel(job));
   wait_for(job, "cancelled");
-  device_.release();
+  device.release();
   while (pipeline_->memory_reserved() > Bytes{0}) std::this_thread::yield();
   EXPECT_EQ(store_->get(job)->state, queue::JobState::kCancelled);
   EXPECT_FALSE(fs::exists(folder_ / "out" / "a.png"));
 }
 
 TEST_F(PipelineTest, DrainHandsBackWhatItCannotFinishAndTheNextStartFinishesIt) {
-  device_.hold();
+  MirrorDevice& device = add_device("mirror");
+  device.hold();
   start();
   const auto picture = random_picture(900, 700, CV_8UC3);
   const auto job = submit(put("a.png", picture));
-  device_.wait_until_busy();
-  std::jthread releases([this] {
-    while (store_->counts()->at(static_cast<std::size_t>(queue::JobState::kQueued)) == 0) std::this_thread::yield();
-    device_.release();
-  });
-  pipeline_->drain(std::chrono::steady_clock::now());
-  releases.join();
+  device.wait_until_busy();
+  stop_with_job_in_flight(device);
   EXPECT_EQ(store_->get(job)->state, queue::JobState::kQueued);
   EXPECT_EQ(store_->get(job)->attempts, 0);
 
-  store_.reset();
-  pipeline_.reset();
-  open_store();
-  start();
+  restart();
   wait_for(job, "done");
   EXPECT_EQ(cv::norm(result_of(job), picture.colour, cv::NORM_INF), 0.0);
 }
 
 TEST_F(PipelineTest, ASourceThatChangesMeanwhileIsTriedAgain) {
-  device_.hold();
+  MirrorDevice& device = add_device("mirror");
+  device.hold();
   start();
   const auto source = put("a.png", random_picture(300, 300, CV_8UC3));
   const auto job = submit(source);
-  device_.wait_until_busy();
+  device.wait_until_busy();
   const auto newer = random_picture(310, 300, CV_8UC3);
   put("a.png", newer);
-  device_.release();
+  device.release();
   EXPECT_THAT(wait_for(job, "done"), testing::Contains("retrying"));
   EXPECT_EQ(cv::norm(result_of(job), newer.colour, cv::NORM_INF), 0.0);
 }

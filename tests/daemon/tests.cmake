@@ -1,10 +1,13 @@
 set(daemon_tests
+  fairness_test.cpp
   http_server_test.cpp
   metrics_test.cpp
   monitor_routes_test.cpp
   monitoring_names_test.cpp
   pipeline_test.cpp
-  service_notifier_test.cpp)
+  saturation_test.cpp
+  service_notifier_test.cpp
+  stats_json_test.cpp)
 set(daemon_test_libs retouchd_service nlohmann_json::nlohmann_json)
 retouchd_unit_tests(daemon ${daemon_tests} LIBS ${daemon_test_libs})
 

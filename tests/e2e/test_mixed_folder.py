@@ -62,7 +62,7 @@ def test_sixty_pictures_at_once(make_daemon, tmp_path):
     for name, (data, _) in broken().items():
         (tmp_path / name).write_bytes(data)
 
-    daemon = make_daemon(memory=str(MEMORY))
+    daemon = make_daemon(memory=str(MEMORY), tile={"batch": 4})
     folder, restored = daemon.watch()
     daemon.start()
     events = daemon.events()

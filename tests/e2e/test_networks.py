@@ -23,8 +23,9 @@ def models(tmp_path):
 
 @pytest.fixture
 def make(make_daemon, models):
-    """make(**settings): a Daemon, not started, that looks into `models` first. Its tiles are small, so that there are many."""
-    return lambda **settings: make_daemon(**{"model_dirs": [str(models)], "tile": {"size": 256}, **settings})
+    """make(**settings): a Daemon, not started, that looks into `models` first. Its tiles are small, so that there are many, and its
+    results are compared bit for bit, so they must not depend on what else is computed."""
+    return lambda **settings: make_daemon(**{"model_dirs": [str(models)], "tile": {"size": 256}, "deterministic": True, **settings})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "inference/device.h"
@@ -15,6 +16,15 @@ namespace retouchd::inference {
 
 inline const std::filesystem::path kModels = std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models";
 inline const std::filesystem::path kGolden = std::filesystem::path(RETOUCHD_SOURCE_DIR) / "tests/inference/data/golden";
+
+/// A CPU device with two threads.
+inline std::unique_ptr<Device> cpu_device(bool deterministic = false) {
+  DeviceOptions options{"cpu", 2};
+  options.deterministic = deterministic;
+  auto devices = open_devices(options);
+  if (!devices) throw std::runtime_error(devices.error().message);
+  return std::move(devices->front());
+}
 
 /// The network of a weight file as the registry would list it.
 inline NetworkInfo listed(const std::filesystem::path& file) {

@@ -42,7 +42,8 @@ TEST(Measurements, HoldForOneDeviceNetworkPrecisionAndPath) {
 }
 
 TEST(Measurements, ABrokenFileIsAnEmptyOneAndIsReplaced) {
-  for (const char* text : {"", "{", "[1, 2]", R"({"a": 1})", R"({"a": {"bytes_per_pixel": "many"}})", "\xff\xfe"}) {
+  for (const char* text : {"", "{", "[1, 2]", R"({"a": 1})", R"({"a": {"bytes_per_pixel": "many"}})", R"({"a": {"bearable": 3}})",
+                           R"({"a": {"bearable": {"pixels": 3}}})", "\xff\xfe"}) {
     const TemporaryFolder folder;
     const auto file = folder.write("measurements.json", text);
     Measurements measurements(file);
@@ -59,6 +60,51 @@ TEST(Measurements, AreKeptInMemoryWhenTheyCannotBeWritten) {
   EXPECT_TRUE(measurements.find(key("a")));
 }
 
+class Hands final : public Clock {
+ public:
+  [[nodiscard]] UnixMillis now() const override { return now_; }
+  [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const override { return {}; }
+  void advance(std::chrono::milliseconds by) { now_ += by; }
+
+ private:
+  UnixMillis now_{std::chrono::milliseconds(1'750'000'000'000)};
+};
+
+TEST(Measurements, RememberWhatADeviceCouldBearForADay) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "measurements.json";
+  Hands hands;
+  {
+    Measurements measurements(file, hands);
+    EXPECT_FALSE(measurements.bearable_pixels(key("a")));
+    ASSERT_TRUE(measurements.remember_bearable(key("a"), 4e6));
+    ASSERT_TRUE(measurements.remember_bearable(key("a"), 2e6));
+    ASSERT_TRUE(measurements.put(key("b"), kModel));
+    ASSERT_TRUE(measurements.remember_bearable(key("b"), 1e6));
+  }
+  const Measurements again(file, hands);
+  EXPECT_EQ(again.bearable_pixels(key("a")), 2e6);
+  EXPECT_FALSE(again.find(key("a"))) << "it has not been measured";
+  EXPECT_EQ(again.bearable_pixels(key("b")), 1e6);
+  EXPECT_TRUE(again.find(key("b")));
+  EXPECT_FALSE(again.bearable_pixels(key("a", Precision::kBf16)));
+
+  hands.advance(std::chrono::hours(24) - std::chrono::milliseconds(1));
+  EXPECT_TRUE(again.bearable_pixels(key("a")));
+  hands.advance(std::chrono::milliseconds(1));
+  EXPECT_FALSE(again.bearable_pixels(key("a")));
+  EXPECT_TRUE(again.find(key("b"))) << "what a pass costs does not change";
+}
+
+TEST(Measurements, AMomentInTheFutureIsNotBelieved) {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "measurements.json";
+  Hands hands;
+  ASSERT_TRUE(Measurements(file, hands).remember_bearable(key("a"), 2e6));
+  hands.advance(-std::chrono::hours(1));
+  EXPECT_FALSE(Measurements(file, hands).bearable_pixels(key("a")));
+}
+
 TEST(CostModel, IsAStraightLineThatNeverGoesBelowZero) {
   EXPECT_EQ(kModel.memory_for(1e6), Bytes{102'500'000});
   EXPECT_DOUBLE_EQ(kModel.seconds_for(2e6), 0.501);
@@ -71,13 +117,12 @@ class MeasuredCost : public testing::Test {
  protected:
   /// The model comes from windows of 256 and 384 pixels (of the result); a larger one of another shape must follow it.
   static void expect_prediction(const NetworkInfo& network, cv::Size other) {
-    const auto device = open_device({DeviceKind::kCpu, 2});
-    ASSERT_TRUE(device);
-    const auto loaded = (*device)->load(network);
+    const auto device = cpu_device();
+    const auto loaded = device->load(network);
     ASSERT_TRUE(loaded) << loaded.error().message;
-    const auto model = measure_cost(**device, network);
+    const auto model = measure_cost(*device, network);
     ASSERT_TRUE(model) << model.error().message;
-    const auto measured = (*device)->measure(network, other, 1);
+    const auto measured = device->measure(network, other, 1);
     ASSERT_TRUE(measured) << measured.error().message;
     const auto predicted = static_cast<double>(model->memory_for(other.area()).value);
     const auto peak = static_cast<double>(measured->peak.value);

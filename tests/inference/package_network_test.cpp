@@ -31,7 +31,7 @@ class Package : public testing::Test {
     return listed(save(name, code));
   }
 
-  Result<std::vector<cv::Mat>> restore(const NetworkInfo& network, const std::vector<Window>& windows) const {
+  Result<std::vector<Restored>> restore(const NetworkInfo& network, const std::vector<Window>& windows) const {
     if (auto loaded = device_->load(network); !loaded) return loaded.error();
     return device_->restore(network, {64, 64}, windows);
   }
@@ -43,7 +43,7 @@ class Package : public testing::Test {
   }
 
   const TemporaryFolder folder_;
-  const std::unique_ptr<Device> device_ = *open_device({DeviceKind::kCpu, 2});
+  const std::unique_ptr<Device> device_ = cpu_device();
 };
 
 TEST_F(Package, ComputesWhatItsManifestPromises) {
@@ -61,7 +61,8 @@ TEST_F(Package, ComputesWhatItsManifestPromises) {
   ASSERT_TRUE(restored) << restored.error().message;
   cv::Mat expected;
   picture.convertTo(expected, CV_32F, 1.0 / 255.0);
-  for (const cv::Mat& one : *restored) {
+  for (const auto& [one, values] : *restored) {
+    EXPECT_TRUE(values.is_finite);
     ASSERT_EQ(one.size(), cv::Size(80, 96));
     for (int y = 0; y < one.rows; ++y) {
       for (int x = 0; x < one.cols; ++x) ASSERT_EQ(one.at<cv::Vec3f>(y, x), expected.at<cv::Vec3f>(y / 2, x / 2));
@@ -74,7 +75,7 @@ TEST_F(Package, GetsItsOwnRange) {
   const auto restored = restore(network, {{random_picture(CV_16UC3), {}}});
   ASSERT_TRUE(restored) << restored.error().message;
   double largest = 0;
-  cv::minMaxLoc(restored->front().reshape(1), nullptr, &largest);
+  cv::minMaxLoc(restored->front().pixels.reshape(1), nullptr, &largest);
   EXPECT_NEAR(largest, 100.0 / 255.0, 1e-6);
 }
 
@@ -85,8 +86,8 @@ TEST_F(Package, GetsTheDepthInMetresAsItsSecondArgument) {
   const cv::Mat picture = random_picture();
   const auto restored = restore(network, {{picture, cv::Mat(picture.size(), CV_16UC1, cv::Scalar(1500))}});
   ASSERT_TRUE(restored) << restored.error().message;
-  ASSERT_EQ(restored->front().type(), CV_32FC1);
-  EXPECT_NEAR(restored->front().at<float>(20, 20) * 65535.0F, 3000.0F, 0.01F) << "two times 1.5 metres, in millimetres";
+  ASSERT_EQ(restored->front().pixels.type(), CV_32FC1);
+  EXPECT_NEAR(restored->front().pixels.at<float>(20, 20) * 65535.0F, 3000.0F, 0.01F) << "two times 1.5 metres, in millimetres";
 }
 
 TEST_F(Package, GetsTheOtherViewAsItsSecondArgument) {
@@ -94,14 +95,14 @@ TEST_F(Package, GetsTheOtherViewAsItsSecondArgument) {
   const cv::Mat black(48, 40, CV_8UC3, cv::Scalar::all(0));
   const auto restored = restore(network, {{black, cv::Mat(48, 40, CV_8UC3, cv::Scalar::all(255))}});
   ASSERT_TRUE(restored) << restored.error().message;
-  EXPECT_FLOAT_EQ(restored->front().at<cv::Vec3f>(0, 0)[1], 0.5F);
+  EXPECT_FLOAT_EQ(restored->front().pixels.at<cv::Vec3f>(0, 0)[1], 0.5F);
 }
 
 TEST_F(Package, AGrayOneRestoresColoursOneByOne) {
   const NetworkInfo network = save("gray", "def forward(self, x):\n    return 1.0 - x\n", "channels: 1\n");
   const auto restored = restore(network, {{cv::Mat(48, 40, CV_8UC3, cv::Scalar(0, 51, 255)), {}}});
   ASSERT_TRUE(restored) << restored.error().message;
-  const auto pixel = restored->front().at<cv::Vec3f>(7, 7);
+  const auto pixel = restored->front().pixels.at<cv::Vec3f>(7, 7);
   EXPECT_NEAR(pixel[0], 1.0F, 1e-6);
   EXPECT_NEAR(pixel[1], 0.8F, 1e-6);
   EXPECT_NEAR(pixel[2], 0.0F, 1e-6);

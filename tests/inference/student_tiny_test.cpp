@@ -6,6 +6,7 @@
 #include <opencv2/core.hpp>
 
 #include "base/file.h"
+#include "golden_networks.h"
 #include "inference/device.h"
 #include "inference/registry.h"
 #include "inference/weights/safetensors.h"
@@ -14,13 +15,11 @@
 namespace retouchd::inference {
 namespace {
 
-const std::filesystem::path kModels = std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models";
-
 class StudentTiny : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     network_ = new NetworkInfo(*Registry({{kModels}}).find("student-tiny"));
-    device_ = open_device({DeviceKind::kCpu, 2})->release();
+    device_ = cpu_device().release();
     const auto loaded = device_->load(*network_);
     ASSERT_TRUE(loaded) << loaded.error().message;
   }
@@ -33,7 +32,9 @@ class StudentTiny : public testing::Test {
   static std::vector<cv::Mat> restore_all(const std::vector<Window>& windows, int side) {
     auto restored = device_->restore(*network_, {side, side}, windows);
     EXPECT_TRUE(restored) << restored.error().message;
-    return *restored;
+    std::vector<cv::Mat> pixels;
+    for (const Restored& one : *restored) pixels.push_back(one.pixels);
+    return pixels;
   }
 
   static cv::Mat random_picture(int rows, int cols, int type, int seed) {

@@ -2,9 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <barrier>
 #include <opencv2/core.hpp>
+#include <thread>
 
 #include "golden_networks.h"
+#include "inference/pixel_pool.h"
+#include "inference/tensor_cache.h"
 
 namespace retouchd::inference {
 namespace {
@@ -13,7 +18,7 @@ using testing::HasSubstr;
 
 class TorchDeviceTest : public testing::Test {
  protected:
-  static std::unique_ptr<Device> open() { return *open_device({DeviceKind::kCpu, 2}); }
+  static std::unique_ptr<Device> open() { return cpu_device(); }
 
   static void load(Device& device, const NetworkInfo& network) {
     const auto loaded = device.load(network);
@@ -24,7 +29,7 @@ class TorchDeviceTest : public testing::Test {
     const std::vector<Window> windows{{colour, companion}};
     auto restored = device.restore(network, {64, 64}, windows);
     EXPECT_TRUE(restored) << restored.error().message;
-    return restored ? restored->front() : cv::Mat();
+    return restored ? restored->front().pixels : cv::Mat();
   }
 
   static cv::Mat random_picture(int type, std::uint64_t seed = 5) {
@@ -78,7 +83,7 @@ TEST_F(TorchDeviceTest, GrayAndColourWindowsShareABatchOfAGrayNetwork) {
   const auto restored = device->restore(network, {64, 64}, windows);
   ASSERT_TRUE(restored) << restored.error().message;
   for (std::size_t i = 0; i < windows.size(); ++i)
-    EXPECT_LT(largest_difference(restored->at(i), restore(*device, network, windows[i].colour)), 1e-6) << i;
+    EXPECT_LT(largest_difference(restored->at(i).pixels, restore(*device, network, windows[i].colour)), 1e-6) << i;
 }
 
 TEST_F(TorchDeviceTest, AnUpsamplerMakesEachWindowLarger) {
@@ -157,6 +162,122 @@ TEST_F(TorchDeviceTest, WeightsThatChangedSinceTheyWereListedAreRefused) {
   const NetworkInfo gone = version_of_student(folder_, "3", false);
   std::filesystem::remove(gone.weights);
   EXPECT_FALSE(device->load(gone));
+}
+
+TEST_F(TorchDeviceTest, PixelsComeInTheDepthThatIsWanted) {
+  const auto device = open();
+  const NetworkInfo network = listed(kModels / "student-tiny.safetensors");
+  load(*device, network);
+  for (const int type : {CV_8UC3, CV_16UC3, CV_8UC1}) {
+    const cv::Mat picture = random_picture(type);
+    const std::vector<Window> windows{{picture, {}, CV_32F}, {picture, {}, CV_8U}, {picture, {}, CV_16U}};
+    const auto restored = device->restore(network, {64, 64}, windows);
+    ASSERT_TRUE(restored) << restored.error().message;
+    const cv::Mat exact = restored->at(0).pixels;
+    double least = 0;
+    double most = 0;
+    cv::minMaxIdx(exact.reshape(1), &least, &most);
+    for (const Restored& one : *restored) {
+      EXPECT_TRUE(one.values.is_finite);
+      EXPECT_FLOAT_EQ(one.values.least, static_cast<float>(least));
+      EXPECT_FLOAT_EQ(one.values.most, static_cast<float>(most));
+    }
+    const cv::Mat clamped = cv::max(cv::min(exact, 1.0), 0.0);
+    cv::Mat back;
+    restored->at(1).pixels.convertTo(back, CV_32F, 1 / 255.0);
+    EXPECT_LE(largest_difference(back, clamped), 0.5001 / 255.0);
+    restored->at(2).pixels.convertTo(back, CV_32F, 1 / 65535.0);
+    EXPECT_LE(largest_difference(back, clamped), 0.51 / 65535.0);
+  }
+}
+
+TEST_F(TorchDeviceTest, CallsAtOnceGiveWhatOneAloneGives) {
+  const NetworkInfo student = listed(kModels / "student-tiny.safetensors");
+  for (const NetworkInfo& network : {student, network_of_golden(folder_, "restormer-with-bias")}) {
+    for (const bool deterministic : {false, true}) {
+      const auto device = cpu_device(deterministic);
+      load(*device, network);
+      EXPECT_EQ(device->concurrency(), 2);
+      EXPECT_EQ(device->compute_lanes(), 2);
+      EXPECT_FALSE(device->computes_together());
+      const std::array<cv::Mat, 2> pictures{random_picture(CV_8UC3, 1), random_picture(CV_8UC3, 2)};
+      const std::array<cv::Mat, 2> alone{restore(*device, network, pictures[0]), restore(*device, network, pictures[1])};
+      std::barrier start(2);
+      std::vector<std::jthread> lanes;
+      for (std::size_t lane = 0; lane < 2; ++lane) {
+        lanes.emplace_back([&, lane] {
+          start.arrive_and_wait();
+          for (int i = 0; i < 5; ++i) {
+            const double difference = largest_difference(restore(*device, network, pictures[lane]), alone[lane]);
+            EXPECT_LE(difference, deterministic ? 0.0 : 1e-6) << network.name;
+          }
+        });
+      }
+    }
+  }
+}
+
+TEST_F(TorchDeviceTest, PlainIsFp32WhateverWasChosen) {
+  DeviceOptions options{"cpu", 2};
+  options.precision = Precision::kMixed;
+  const auto device = std::move(open_devices(options)->front());
+  const NetworkInfo network = network_of_golden(folder_, "restormer-with-bias");
+  if (device->precision_for(network).precision != Precision::kMixed) GTEST_SKIP() << "this CPU has no bf16";
+  load(*device, network);
+  const std::vector<Window> windows{{random_picture(CV_8UC3), {}}};
+  RestoreOptions plain;
+  plain.plain = true;
+  const auto restored = device->restore(network, {64, 64}, windows, plain);
+  ASSERT_TRUE(restored) << restored.error().message;
+
+  options.precision = Precision::kFp32;
+  options.optimize = false;
+  const auto slow = std::move(open_devices(options)->front());
+  load(*slow, network);
+  EXPECT_LT(largest_difference(restored->front().pixels, restore(*slow, network, windows[0].colour)), 1e-6);
+  EXPECT_GT(largest_difference(restored->front().pixels, restore(*device, network, windows[0].colour)), 1e-5);
+}
+
+TEST_F(TorchDeviceTest, SaysWhenItComputes) {
+  const auto device = open();
+  const NetworkInfo network = listed(kModels / "student-tiny.safetensors");
+  load(*device, network);
+  std::vector<bool> said;
+  RestoreOptions options;
+  options.computing = [&](bool begins) { said.push_back(begins); };
+  ASSERT_TRUE(device->restore(network, {64, 64}, std::vector<Window>(3, {random_picture(CV_8UC3), {}}), options));
+  EXPECT_EQ(said, (std::vector{true, false}));
+}
+
+TEST_F(TorchDeviceTest, ABatchThatDoesNotFitIsToldApartFromOtherFailures) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer ends the process";
+#endif
+  const auto device = open();
+  const NetworkInfo network = listed(kModels / "student-tiny.safetensors");
+  load(*device, network);
+  const std::vector<Window> windows{{random_picture(CV_8UC3), {}}};
+  std::vector<bool> said;
+  RestoreOptions options;
+  options.computing = [&](bool begins) { said.push_back(begins); };
+  const auto restored = device->restore(network, {1 << 20, 1 << 20}, windows, options);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code, ErrorCode::kOutOfDeviceMemory);
+  EXPECT_THAT(restored.error().message, HasSubstr("cpu failed on a batch of 1"));
+  EXPECT_EQ(said, (std::vector{true, false}));
+  EXPECT_FALSE(restore(*device, network, windows[0].colour).empty()) << "a smaller one fits";
+}
+
+TEST_F(TorchDeviceTest, GivesBackWhatItKeeps) {
+  const auto device = open();
+  const NetworkInfo network = listed(kModels / "student-tiny.safetensors");
+  load(*device, network);
+  EXPECT_FALSE(restore(*device, network, random_picture(CV_8UC3)).empty());
+  EXPECT_GT(TensorCache::instance().blocks().kept(), 0U);
+  EXPECT_GT(PixelPool::instance().blocks().kept(), 0U);
+  device->give_back_memory();
+  EXPECT_EQ(TensorCache::instance().blocks().kept(), 0U);
+  EXPECT_EQ(PixelPool::instance().blocks().kept(), 0U);
 }
 
 }  // namespace

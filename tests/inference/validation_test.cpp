@@ -23,7 +23,7 @@ std::filesystem::path example_of(const TemporaryFolder& folder, const std::files
   return folder.path() / "example.safetensors";
 }
 
-ValidationRequest request_for(const NetworkInfo& network) { return {network, {DeviceKind::kCpu, 2}, std::nullopt}; }
+ValidationRequest request_for(const NetworkInfo& network) { return {network, {"cpu", 2}, std::nullopt}; }
 
 TEST(Validation, TheBuiltInNetworkPassesWithAndWithoutGoldenTensors) {
   auto request = request_for(listed(kModels / "student-tiny.safetensors"));

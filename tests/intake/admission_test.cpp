@@ -46,6 +46,15 @@ TEST_F(AdmissionTest, APathBecomesARequestWithItsDefaults) {
   EXPECT_FALSE(request->spooled);
 }
 
+TEST_F(AdmissionTest, ADeadlineCountsFromTheMomentOfTheSubmit) {
+  const auto source = folder.write("in/a.jpg", "picture");
+  EXPECT_EQ(by_path({.path = source.string()})->deadline, kNever);
+  const auto before = system_clock().now();
+  const auto deadline = by_path({.path = source.string(), .deadline_seconds = 1.5})->deadline;
+  EXPECT_GE(deadline, before + std::chrono::milliseconds(1'500));
+  EXPECT_LE(deadline, system_clock().now() + std::chrono::milliseconds(1'500));
+}
+
 TEST_F(AdmissionTest, AnOutputThatIsAFolderGetsTheFileName) {
   const auto source = folder.write("in/a.jpg", "picture");
   EXPECT_EQ(by_path({.path = source.string(), .output = (folder.path() / "new").string() + "/"})->output,

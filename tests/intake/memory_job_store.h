@@ -28,7 +28,7 @@ class MemoryJobStore : public queue::JobStore {
     tell(events);
   }
 
-  Result<std::vector<queue::Job>> claim(int, int) override { return std::vector<queue::Job>{}; }
+  Result<std::vector<queue::Job>> claim(const queue::ClaimRequest&) override { return std::vector<queue::Job>{}; }
   std::optional<UnixMillis> next_ready() override { return std::nullopt; }
   Result<void> record_preview(queue::Claim, const std::filesystem::path&, const std::string&) override { return {}; }
   Result<void> begin_publishing(queue::Claim, const Publication&) override { return {}; }

@@ -59,7 +59,7 @@ class WatchedJobStore : public queue::JobStore {
   }
 
   // The rest belongs to the pipeline and to clients.
-  Result<std::vector<queue::Job>> claim(int, int) override { return unexpected(); }
+  Result<std::vector<queue::Job>> claim(const queue::ClaimRequest&) override { return unexpected(); }
   std::optional<UnixMillis> next_ready() override { return {}; }
   Result<void> record_preview(queue::Claim, const std::filesystem::path&, const std::string&) override { return unexpected(); }
   Result<void> begin_publishing(queue::Claim, const Publication&) override { return unexpected(); }

@@ -39,6 +39,7 @@ TEST(Request, SubmitKeepsEveryFieldOnItsWay) {
   submit.network = "identity";
   submit.key = "k";
   submit.priority = -7;
+  submit.deadline_seconds = 1.5;
   submit.preview = false;
   submit.overwrite = true;
   const Submit back = round_trip(submit);
@@ -48,6 +49,7 @@ TEST(Request, SubmitKeepsEveryFieldOnItsWay) {
   EXPECT_EQ(back.network, submit.network);
   EXPECT_EQ(back.key, submit.key);
   EXPECT_EQ(back.priority, submit.priority);
+  EXPECT_EQ(back.deadline_seconds, 1.5);
   EXPECT_FALSE(back.preview);
   EXPECT_TRUE(back.overwrite);
 }
@@ -69,6 +71,7 @@ TEST(Request, OtherOperationsKeepTheirFieldsOnTheirWay) {
   EXPECT_EQ(fetch.length, 50U);
   round_trip(Ping{});
   round_trip(Models{});
+  round_trip(Stats{});
 }
 
 TEST(Request, RefusalsNameTheProblemAndTheNearestName) {
@@ -84,6 +87,9 @@ TEST(Request, RefusalsNameTheProblemAndTheNearestName) {
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"status","job":0})"), HasSubstr("at least 1"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"status","job":99999999999999999999})"), HasSubstr("\"job\""));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"list","limit":1001})"), HasSubstr("from 1 to 1000"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","deadline_seconds":0})"), HasSubstr("above 0"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","deadline_seconds":1e10})"), HasSubstr("at most 315360000"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","deadline_seconds":"10m"})"), HasSubstr("must be a number"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})"), HasSubstr("needs \"path\""));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a"})", true), HasSubstr("not both"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})", true), HasSubstr("\"name\""));

@@ -42,6 +42,7 @@ struct ZmqFixture : testing::Test {
     admission = std::make_unique<Admission>(Admission::Options{folder.path() / "state", limits, "student-tiny"}, store, hooks);
     ZmqHooks zmq_hooks;
     zmq_hooks.models = [] { return nlohmann::json::array({{{"name", "student-tiny"}, {"task", "denoise"}}}); };
+    zmq_hooks.stats = [] { return nlohmann::json{{"fairness", 0.75}}; };
     zmq_hooks.health = [] { return nlohmann::json{{"device", "cpu"}}; };
     auto started = ZmqServer::start({sockets, "1.2.3"}, store, *admission, publisher, std::move(zmq_hooks));
     ASSERT_TRUE(started.ok()) << started.error().message;

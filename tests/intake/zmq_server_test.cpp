@@ -61,6 +61,7 @@ TEST_F(ZmqServerTest, AReqClientGetsEveryOperationAnswered) {
   EXPECT_EQ(pong["events"], sockets.events);
   EXPECT_EQ(pong["draining"], false);
   EXPECT_EQ(pong["jobs"]["queued"], 0);
+  EXPECT_EQ(ask(req, {{"op", "stats"}})["fairness"], 0.75);
 
   const json submitted = ask(req, {{"op", "submit"}, {"path", picture()}, {"priority", 5}});
   ASSERT_EQ(submitted["ok"], true) << submitted;

@@ -31,6 +31,7 @@ TEST_F(JobStoreTest, KeepsEveryFieldOfARequest) {
   wanted.overwrite = true;
   wanted.preview = false;
   wanted.priority = -3;
+  wanted.deadline = clock_.now() + minutes(3);
   const Job found = job(accept(wanted));
   EXPECT_EQ(found.request.key, "a");
   EXPECT_EQ(found.request.origin, "zmq");
@@ -44,6 +45,7 @@ TEST_F(JobStoreTest, KeepsEveryFieldOfARequest) {
   EXPECT_FALSE(found.request.preview);
   EXPECT_EQ(found.request.network, "builtin");
   EXPECT_EQ(found.request.priority, -3);
+  EXPECT_EQ(found.request.deadline, wanted.deadline);
   EXPECT_EQ(found.accepted_at, clock_.now());
   EXPECT_EQ(found.state, JobState::kQueued);
 }
@@ -215,7 +217,7 @@ TEST_F(JobStoreTest, GivesEachJobToOneClaimer) {
   for (int i = 0; i < 4; ++i) {
     claimers.emplace_back([&] {
       while (true) {
-        const auto jobs = store_->claim(3, 0);
+        const auto jobs = store_->claim({.count = 3});
         ASSERT_TRUE(jobs);
         if (jobs->empty()) return;
         const std::lock_guard lock(mutex);

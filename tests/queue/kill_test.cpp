@@ -63,7 +63,7 @@ class KillTest : public StoreTest {
           const std::string key = std::to_string(round) + "-" + std::to_string(worker) + "-" + std::to_string(i);
           if (!store->accept_and_wait(request(key))) ::_exit(5);
           tell("accepted " + key + "\n");
-          const auto jobs = store->claim(1 + i % 2, running);
+          const auto jobs = store->claim({.count = 1 + i % 2, .running = running});
           if (!jobs) ::_exit(6);
           running += static_cast<int>(jobs->size());
           for (const Job& job : *jobs) {

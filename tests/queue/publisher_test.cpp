@@ -163,7 +163,7 @@ TEST_F(PublisherTest, PublishesManyJobsIntoOneFolderAtOnce) {
   for (int i = 0; i < 4; ++i) {
     workers.emplace_back([this] {
       while (true) {
-        const auto jobs = store_->claim(1, 0);
+        const auto jobs = store_->claim({});
         ASSERT_TRUE(jobs);
         if (jobs->empty()) return;
         const auto published = publish(jobs->front(), jobs->front().request.key);

@@ -58,7 +58,7 @@ TEST_F(StoreFaultsTest, LosesNothingWhateverWriteFindsTheDiskFull) {
         EXPECT_EQ(accepted.error().code, ErrorCode::kDiskFull) << accepted.error().message;
       }
     }
-    const auto claimed = store_->claim(1, 0);
+    const auto claimed = store_->claim({});
     bool done = false;
     if (claimed) {
       const Claim claim = claim_of(claimed->front());
@@ -86,7 +86,7 @@ TEST_F(StoreFaultsTest, NeverSyncsAgainAfterAFailedSync) {
   EXPECT_EQ(refused.error().code, ErrorCode::kStoreFailed);
   const int tried = FaultyStorage::syncs_tried();
   EXPECT_EQ(store_->accept_and_wait(request("c")).error().code, ErrorCode::kStoreFailed);
-  EXPECT_EQ(store_->claim(1, 0).error().code, ErrorCode::kStoreFailed);
+  EXPECT_EQ(store_->claim({}).error().code, ErrorCode::kStoreFailed);
   store_.reset();
   EXPECT_EQ(FaultyStorage::syncs_tried(), tried);
   FaultyStorage::repair();

@@ -73,7 +73,7 @@ class StoreTest : public testing::Test {
     return accepted ? accepted->id : 0;
   }
   std::vector<Job> claim(int count, int running = 0) {
-    auto jobs = store_->claim(count, running);
+    auto jobs = store_->claim({.count = count, .running = running});
     EXPECT_TRUE(jobs) << jobs.error().message;
     return jobs ? *jobs : std::vector<Job>();
   }

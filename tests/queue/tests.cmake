@@ -1,5 +1,7 @@
 retouchd_unit_tests(queue
   bounded_queue_test.cpp
+  claim_order_test.cpp
+  fair_lanes_test.cpp
   file_placement_test.cpp
   job_recovery_test.cpp
   job_store_test.cpp

@@ -93,7 +93,7 @@ TEST(Planner, TilesShrinkUntilTheyFit) {
   PlanFacts facts = with(Mode::kTiled);
   facts.memory = batch_memory(network_on_paper(39), {256, 256}, facts);
   const auto plan = plan_picture(kSevenMegapixels, network_on_paper(39), facts);
-  EXPECT_LE(plan.tiles.tile.width, 256);
+  EXPECT_LE(plan.tiles.tile.area(), 256 * 256);
   EXPECT_LE(*plan.memory, facts.memory);
   EXPECT_THAT(plan.reasons.at("tile"), HasSubstr("larger ones do not fit into memory"));
 }
@@ -120,13 +120,11 @@ TEST(Planner, MemoryOfABatchIsItsPassAndItsResults) {
   ASSERT_EQ(together.batch, 4);
   EXPECT_EQ(together.memory, Bytes(4 * tile * 1024 + (1 << 20) + 4 * tile * 12)) << "one pass over four tiles";
 
-  facts.lanes = 2;
+  facts.together = false;
+  facts.passes = 2;
   const auto lanes = plan_picture(kSevenMegapixels, network, facts);
-  EXPECT_EQ(lanes.memory, Bytes(2 * (tile * 1024 + (1 << 20)) + 4 * tile * 12)) << "two at a time, four results";
-
-  facts.lanes = 8;
-  const auto more = plan_picture(kSevenMegapixels, network, facts);
-  EXPECT_EQ(more.memory, Bytes(4 * (tile * 1024 + (1 << 20)) + 4 * tile * 12)) << "no more lanes than tiles";
+  EXPECT_EQ(lanes.batch, 2);
+  EXPECT_EQ(lanes.memory, Bytes(2 * (tile * 1024 + (1 << 20)) + 2 * 4 * tile * 12)) << "two calls at a time, four results each";
 }
 
 TEST(Planner, AnEnlargedResultTakesItsSquare) {
@@ -160,6 +158,24 @@ TEST(Planner, CutsSevenMegapixelsAsDocumented) {
   const auto by_1024 = plan_tiles(kSevenMegapixels, global, {1024, 1024});
   EXPECT_EQ(by_1024.count(), 12);
   EXPECT_NEAR(by_1024.work_ratio(), 1.74, 0.005);
+
+  const auto planned = plan_picture(kSevenMegapixels, global, with(Mode::kTiled)).tiles;
+  EXPECT_EQ(planned.tile, cv::Size(528, 496));
+  EXPECT_EQ(planned.count(), 35);
+  EXPECT_NEAR(planned.work_ratio(), 1.27, 0.005);
+  const auto with_context = plan_picture(kSevenMegapixels, network_on_paper(39), with(Mode::kTiled)).tiles;
+  EXPECT_EQ(with_context.tile, cv::Size(488, 504));
+  EXPECT_EQ(with_context.count(), 40);
+  EXPECT_NEAR(with_context.work_ratio(), 1.36, 0.005);
+}
+
+TEST(Planner, WhatRanOutOfMemoryOnceIsNotPlannedAgain) {
+  PlanFacts facts = with(Mode::kAuto);
+  facts.bearable_pixels = 300.0 * 300;
+  EXPECT_LE(plan_picture(kSevenMegapixels, network_on_paper(39), facts).tiles.tile.area(), 300 * 300);
+  const auto plan = plan_picture(kSevenMegapixels, local_network(), facts);
+  EXPECT_FALSE(plan.is_single_pass);
+  EXPECT_THAT(plan.reasons.at("mode"), HasSubstr("ran out of memory"));
 }
 
 }  // namespace

@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <random>
+#include <set>
+#include <utility>
+
 #include "networks.h"
 
 namespace retouchd::stages {
@@ -89,15 +95,79 @@ TEST(TilePlan, FeatherRampsFallSmoothly) {
   }
 }
 
-TEST(TilePlan, TheBestSideDoesTheLeastWork) {
+TEST(TilePlan, TheBestTilesAreSoundForEveryPicture) {
+  std::mt19937 random(6);
+  const auto any = [&random](int from, int to) { return std::uniform_int_distribution<int>(from, to)(random); };
+  for (int round = 0; round < 3000; ++round) {
+    const int scale = std::array{1, 1, 2, 4}[static_cast<std::size_t>(any(0, 3))];
+    auto network = network_on_paper(any(0, 2) == 0 ? std::nullopt : std::optional(any(0, 120)), scale);
+    network.multiple = std::array{1, 8, 8, 16, 64, 256}[static_cast<std::size_t>(any(0, 5))];
+    const int most = round % 2 == 0 ? 600 : 6000;
+    const cv::Size size(any(1, most), any(1, most));
+    const int largest = any(128, 1024);
+    SCOPED_TRACE(testing::Message() << "round " << round << ": " << size.width << "x" << size.height << ", multiple "
+                                    << network.multiple << ", halo " << network.halo() << ", largest " << largest);
+    const TilePlan plan = plan_best_tiles(size, network, largest);
+    ASSERT_EQ(plan.tile.width % network.multiple, 0);
+    ASSERT_EQ(plan.tile.height % network.multiple, 0);
+    expect_sound(plan.x, plan.tile.width, network.halo(), network.multiple);
+    expect_sound(plan.y, plan.tile.height, network.halo(), network.multiple);
+    if (testing::Test::HasFatalFailure()) return;
+    if (plan.count() > 1) {
+      ASSERT_GE(std::min(plan.tile.width, plan.tile.height), 4 * network.halo()) << "half of a tile is not its own";
+    }
+    const int limit = largest_side(network, largest);
+    if (limit >= 4 * network.halo() && limit >= 4 * network.multiple) {
+      ASSERT_LE(plan.tile.area(), limit * limit);
+    }
+  }
+}
+
+TEST(TilePlan, LargePicturesAreCoveredWithLessWorkThanBySquares) {
+  for (const auto& network : {network_on_paper(39), network_on_paper(std::nullopt)}) {
+    for (const cv::Size size : {cv::Size(3296, 2192), cv::Size(2192, 3296), cv::Size(4000, 3000), cv::Size(4032, 3024),
+                                cv::Size(3024, 4032), cv::Size(6000, 4000), cv::Size(8192, 5464)}) {
+      const double best = plan_best_tiles(size, network, 512).work_ratio();
+      for (const int side : {256, 384, 512})
+        EXPECT_LT(best, plan_tiles(size, network, {side, side}).work_ratio()) << size.width << "x" << size.height;
+    }
+  }
+}
+
+TEST(TilePlan, SmallPicturesShareAFewShapes) {
   const auto network = network_on_paper(39);
-  const auto work = [](const TilePlan& plan) { return plan.count() * plan.tile.area(); };
-  for (const cv::Size size :
-       {cv::Size(90, 60), cv::Size(640, 480), cv::Size(1000, 1000), cv::Size(3296, 2192), cv::Size(100, 3000)}) {
-    const TilePlan best = plan_best_tiles(size, network, 512);
-    EXPECT_LE(best.tile.width, 512);
-    for (const int side : {192, 256, 384, 512})
-      EXPECT_LE(work(best), work(plan_tiles(size, network, {side, side}))) << size.width << "x" << size.height;
+  std::set<std::pair<int, int>> shapes;
+  for (int width = 40; width <= 900; width += 37) {
+    for (int height = 40; height <= 600; height += 31) {
+      const TilePlan plan = plan_best_tiles({width, height}, network, 512);
+      shapes.emplace(plan.tile.width, plan.tile.height);
+    }
+  }
+  EXPECT_LE(shapes.size(), 7U);
+}
+
+TEST(TilePlan, APictureSmallerThanAnyTileIsPaddedToTheSmallest) {
+  const TilePlan plan = plan_best_tiles({90, 60}, network_on_paper(39), 512);
+  EXPECT_EQ(plan.count(), 1);
+  EXPECT_EQ(plan.tile, cv::Size(256, 256));
+  EXPECT_EQ(plan.at(0).core, cv::Rect(0, 0, 90, 60));
+}
+
+TEST(TilePlan, APictureThatFitsIntoTheLargestSquareIsNotCut) {
+  const TilePlan plan = plan_best_tiles({500, 490}, network_on_paper(39), 512);
+  EXPECT_EQ(plan.count(), 1);
+  EXPECT_EQ(plan.tile, cv::Size(512, 512));
+}
+
+TEST(TilePlan, LessMemoryMeansSmallerTilesOfTheSameKind) {
+  const auto network = network_on_paper(39);
+  int last = 1 << 30;
+  for (int largest = 1024; largest >= 200; largest /= 2) {
+    const TilePlan plan = plan_best_tiles({3296, 2192}, network, largest);
+    EXPECT_LE(plan.tile.area(), largest * largest);
+    EXPECT_LT(plan.tile.area(), last);
+    EXPECT_LT(std::max(plan.tile.width, plan.tile.height) / 2, largest) << "the planner could not go on to a smaller one";
+    last = plan.tile.area();
   }
 }
 

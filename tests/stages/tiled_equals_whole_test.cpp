@@ -17,25 +17,26 @@ TEST_P(TiledEqualsWhole, ToTheLastBitOfThePictureAndWithinAMillionthInFp32) {
   const inference::Registry registry({{std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models"}});
   const auto network = registry.find("student-tiny");
   ASSERT_TRUE(network);
-  const auto device = inference::open_device({inference::DeviceKind::kCpu, 2});
-  ASSERT_TRUE(device);
-  ASSERT_TRUE((*device)->load(*network));
+  const auto devices = inference::open_devices({"cpu", 2});
+  ASSERT_TRUE(devices);
+  inference::Device& device = *devices->front();
+  ASSERT_TRUE(device.load(*network));
 
   cv::Mat picture(GetParam(), CV_8UC3);
   cv::RNG generator(5);
   generator.fill(picture, cv::RNG::NORMAL, 120, 50);
 
   const int whole_side = 640;
-  const auto whole = (*device)->restore(*network, {whole_side, whole_side}, std::vector<inference::Window>{{picture, {}}});
+  const auto whole = device.restore(*network, {whole_side, whole_side}, std::vector<inference::Window>{{picture, {}}});
   ASSERT_TRUE(whole);
   const TilePlan plan = plan_tiles(picture.size(), *network, {256, 256});
   ASSERT_GT(plan.count(), 4);
   for (int i = 0; i < plan.count(); ++i) {
     const TilePlan::Tile tile = plan.at(i);
-    const auto restored = (*device)->restore(*network, plan.tile, std::vector<inference::Window>{{picture(tile.window), {}}});
+    const auto restored = device.restore(*network, plan.tile, std::vector<inference::Window>{{picture(tile.window), {}}});
     ASSERT_TRUE(restored);
-    const cv::Mat core = restored->front()(tile.core - tile.window.tl());
-    EXPECT_LE(cv::norm(core, whole->front()(tile.core), cv::NORM_INF), 1e-6) << "tile " << i;
+    const cv::Mat core = restored->front().pixels(tile.core - tile.window.tl());
+    EXPECT_LE(cv::norm(core, whole->front().pixels(tile.core), cv::NORM_INF), 1e-6) << "tile " << i;
   }
 }
 
