@@ -80,7 +80,7 @@ class Pipeline {
   [[nodiscard]] std::vector<QueueSnapshot> queues() const;
   [[nodiscard]] std::vector<DeviceSnapshot> devices() const;
   [[nodiscard]] std::map<std::string, queue::TileScheduler::Share> shares() const { return to_infer_.shares(); }
-  /// Jobs in flight and the stage that they are in, the oldest first.
+  /// Jobs in flight, the oldest first.
   [[nodiscard]] std::vector<stages::RunPtr> runs() const { return in_flight_.all(); }
   [[nodiscard]] bool any_device_up() const noexcept { return devices_.any_up(); }
   [[nodiscard]] Bytes memory_budget() const noexcept { return memory_.capacity(); }

@@ -88,8 +88,7 @@ Service::~Service() {
 Result<void> Service::open_folders() {
   std::error_code ignored;
   const bool is_new = !std::filesystem::exists(config_.state_dir, ignored);
-  for (const auto& folder :
-       {config_.state_dir, config_.state_dir / "previews", config_.state_dir / "unfinished", config_.runtime_dir}) {
+  for (const auto& folder : {config_.state_dir, config_.state_dir / "previews", config_.runtime_dir}) {
     if (auto made = make_directories_synced(folder); !made) return made;
   }
   // Previews and copies of people's pictures are not for everybody on the machine. A folder that was there keeps its mode.

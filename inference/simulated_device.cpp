@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "inference/computing_scope.h"
+#include "inference/full_scale.h"
 #include "inference/pixel_pool.h"
 
 namespace retouchd::inference {
@@ -33,8 +34,6 @@ void wait_until(Clock::time_point moment) {
   }
   while (Clock::now() < moment) continue;
 }
-
-double full_scale(int depth) { return depth == CV_8U ? 255.0 : depth == CV_16U ? 65535.0 : 1.0; }
 
 /// In [0, 1), the same on every machine.
 double chance(std::uint64_t seed, std::uint64_t number) {

@@ -7,6 +7,7 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "inference/full_scale.h"
 #include "inference/pixel_pool.h"
 #include "inference/result_rows.h"
 
@@ -14,14 +15,13 @@ namespace retouchd::inference {
 namespace {
 
 constexpr double kMillimetres = 1000.0;  // in a metre
-constexpr double kFullScale = 65535.0;   // of CV_16U
 
 /// A network with one channel restores each colour of a picture on its own.
 int places_of(const NetworkInfo& info, const Window& window) {
   return info.channels == 1 && info.companion == Companion::kNone ? window.colour.channels() : 1;
 }
 
-double unit_of(const cv::Mat& picture) { return picture.depth() == CV_16U ? 1.0 / kFullScale : 1.0 / 255.0; }
+double unit_of(const cv::Mat& picture) { return 1.0 / full_scale(picture.depth()); }
 
 /// `picture` with that many channels.
 cv::Mat with_channels(const cv::Mat& picture, int channels) {
@@ -99,7 +99,7 @@ cv::Mat part_of(const NetworkInfo& info, const at::Tensor& output, std::int64_t 
 }
 
 Restored picture_from(const NetworkInfo& info, const cv::Mat& part, const Window& window) {
-  if (info.companion == Companion::kDepth) return convert(part, kMillimetres / kFullScale, window.depth);
+  if (info.companion == Companion::kDepth) return convert(part, kMillimetres / full_scale(CV_16U), window.depth);
   if (part.channels() == 3 && window.colour.channels() == 1) {
     // The three channels were equal going in; their mean has less noise than any one of them.
     const float third = 1.0F / 3.0F;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "inference/full_scale.h"
+
 namespace retouchd::stages {
 namespace {
 
@@ -10,17 +12,6 @@ namespace {
 constexpr float kUnit = 1 << 24;
 /// Four tiles of it still fit.
 constexpr float kLargest = 16;
-
-double full_scale(int type) {
-  switch (CV_MAT_DEPTH(type)) {
-    case CV_8U:
-      return 255.0;
-    case CV_16U:
-      return 65535.0;
-    default:
-      return 1.0;
-  }
-}
 
 cv::Rect scaled(const cv::Rect& area, int scale) {
   return {area.x * scale, area.y * scale, area.width * scale, area.height * scale};
@@ -87,7 +78,7 @@ void Canvas::add_weighted(int index, const cv::Mat& core_and_ramps, const cv::Re
 
 cv::Mat Canvas::take() {
   cv::Mat picture = std::move(pixels_);
-  if (plan_.is_feathered) picture.convertTo(picture, type_, full_scale(type_) / kUnit);
+  if (plan_.is_feathered) picture.convertTo(picture, type_, inference::full_scale(CV_MAT_DEPTH(type_)) / kUnit);
   return picture;
 }
 

@@ -2,6 +2,8 @@
 
 #include <opencv2/core.hpp>
 
+#include "inference/full_scale.h"
+
 namespace retouchd::stages {
 namespace {
 
@@ -17,7 +19,7 @@ double contrast_of(const cv::Mat& picture) {
   double least = 0;
   double most = 0;
   cv::minMaxLoc(picture.reshape(1), &least, &most);
-  return (most - least) / (picture.depth() == CV_16U ? 65535.0 : 255.0);
+  return (most - least) / inference::full_scale(picture.depth());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "inference/device.h"
+#include "inference/full_scale.h"
 
 namespace retouchd {
 
@@ -141,7 +142,7 @@ class MirrorDevice final : public inference::Device {
   }
 
   static inference::Restored mirrored(const inference::Window& window, Fate fate) {
-    const auto full_scale = [](int depth) { return depth == CV_32F ? 1.0 : depth == CV_16U ? 65535.0 : 255.0; };
+    using inference::full_scale;
     inference::Restored restored;
     window.colour.convertTo(restored.pixels, window.depth, full_scale(window.depth) / full_scale(window.colour.depth()));
     restored.values = {true, 0.0F, 1.0F};

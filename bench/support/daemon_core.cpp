@@ -61,7 +61,6 @@ config::Config configuration(const fs::path& state, const std::vector<std::strin
   config::Config config = config::default_config(environment);
   config.state_dir = state;
   fs::create_directories(state / "previews");
-  fs::create_directories(state / "unfinished");
   for (const std::string& setting : overrides) {
     const auto equals = setting.find('=');
     if (equals == std::string::npos) give_up(make_error(ErrorCode::kInvalidRequest, "KEY=VALUE is wanted, not " + setting));

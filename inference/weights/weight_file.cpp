@@ -80,18 +80,24 @@ WeightFormat detect(const ByteSource& source) {
                          "in a model folder");
 }
 
-WeightHeader header_of(const ByteSource& source, Bytes limit) {
-  const WeightFormat format = detect(source);
+/// Whether it is a .pth of either kind; otherwise it is a safetensors file. What holds code is refused.
+bool is_pth(WeightFormat format) {
   switch (format) {
-    case WeightFormat::kSafetensors:
-      break;
     case WeightFormat::kPthZip:
     case WeightFormat::kPthLegacy:
-      return read_pth_header(source, format, limit);
+      return true;
     case WeightFormat::kTorchScript:
     case WeightFormat::kAotInductor:
       refuse_code(format);
+    case WeightFormat::kSafetensors:
+      break;
   }
+  return false;
+}
+
+WeightHeader header_of(const ByteSource& source, Bytes limit) {
+  const WeightFormat format = detect(source);
+  if (is_pth(format)) return read_pth_header(source, format, limit);
   auto header = parse_safetensors_header(source, limit);
   header.tensors = without_common_prefix(std::move(header.tensors));
   return header;
@@ -99,16 +105,7 @@ WeightHeader header_of(const ByteSource& source, Bytes limit) {
 
 WeightFile weights_of(const ByteSource& source, Bytes limit) {
   const WeightFormat format = detect(source);
-  switch (format) {
-    case WeightFormat::kSafetensors:
-      break;
-    case WeightFormat::kPthZip:
-    case WeightFormat::kPthLegacy:
-      return read_pth(source, format, limit);
-    case WeightFormat::kTorchScript:
-    case WeightFormat::kAotInductor:
-      refuse_code(format);
-  }
+  if (is_pth(format)) return read_pth(source, format, limit);
   auto file = parse_safetensors(source, limit);
   file.header.tensors = without_common_prefix(std::move(file.header.tensors));
   return file;
