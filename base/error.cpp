@@ -46,6 +46,7 @@ constexpr std::array kTable{
     ErrorTraits{ErrorCode::kCancelled, "cancelled", false, 6, "Submit it again if that was not intended."},
     ErrorTraits{ErrorCode::kTimeout, "timeout", false, 7, "The job goes on; ask for it with `retouch status`."},
     ErrorTraits{ErrorCode::kUnreachable, "daemon_unreachable", false, 4, "Start retouchd, or name its socket with --connect."},
+    ErrorTraits{ErrorCode::kCloudFailed, "cloud_failed", true, 1, "Look at the log here and on the cloud node."},
     ErrorTraits{ErrorCode::kStoreFailed, "store_failed", true, 1, "Check free space and permissions of the state directory."},
     ErrorTraits{ErrorCode::kCrashedDaemon, "crashed_daemon", false, 1,
                 "Please report this picture; the daemon died on it repeatedly."},

@@ -34,6 +34,7 @@ enum class ErrorCode {
   kCancelled,          ///< cancelled by request
   kTimeout,            ///< a deadline passed
   kUnreachable,        ///< the daemon does not answer
+  kCloudFailed,        ///< the cloud node could not restore it
   kStoreFailed,        ///< the job store could not be read or written
   kCrashedDaemon,      ///< the process died on this job too often
   kInternal,           ///< a bug: an unexpected exception

@@ -24,6 +24,11 @@ void add_submit(CLI::App& app, Arguments& arguments) {
   command->add_flag("--wait", arguments.wait, "Wait until every picture is done");
   command->add_flag("--overwrite", arguments.overwrite, "Replace a file that retouchd did not write");
   command->add_flag("!--no-preview", arguments.preview, "Skip the preview");
+  command->add_flag("--preview-only", arguments.preview_only, "Make the preview the result");
+  command->add_option("--policy", arguments.policy, "Who makes the full pass, instead of the daemon's cascade.policy")
+      ->check(CLI::IsMember({"local", "hybrid", "progressive"}));
+  command->add_flag("--skip-good,!--no-skip-good", arguments.skip_good,
+                    "Whether a picture that restoration would hardly improve is passed on as it is");
   command->add_option("--priority", arguments.priority, "Higher goes first")->check(CLI::Range(-1000, 1000));
   const std::map<std::string, double> units{{"s", 1}, {"m", 60}, {"h", 3'600}, {"d", 86'400}};
   command
@@ -84,16 +89,24 @@ void add_convert(CLI::App& app, Arguments& arguments) {
   command->add_flag("--overwrite", arguments.overwrite, "Replace the output if it exists");
 }
 
+void add_keygen(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("keygen", "Make the keys with which daemons trust each other");
+  command->add_option("-o,--output", arguments.output, "Key file to write; default: the one that the daemon here reads");
+  command->add_flag("--node", arguments.node, "Keys of a node (serve.key), not of a daemon that sends to one (cloud.key)");
+  command->add_flag("--force", arguments.force, "Replace the file if it exists; nobody who knows the old key finds this machine then");
+}
+
 void add_commands(CLI::App& app, Arguments& arguments) {
   add_submit(app, arguments);
   add_jobs(app, arguments, "status", "Show jobs", true);
   auto* list = app.add_subcommand("list", "List jobs, newest first");
   list->add_option("--state", arguments.state, "Only jobs in this state")
-      ->check(CLI::IsMember({"queued", "running", "publishing", "done", "failed", "cancelled"}));
+      ->check(CLI::IsMember({"queued", "running", "publishing", "escalated", "done", "failed", "cancelled"}));
   list->add_option("--limit", arguments.limit, "At most so many; 0: all")->check(CLI::NonNegativeNumber)->capture_default_str();
   auto* watch =
       add_jobs(app, arguments, "watch", "Show what happens, until the given jobs have ended (none: all jobs, for ever)", false);
   watch->add_option("--timeout", arguments.timeout_s, "Give up after so many seconds")->check(CLI::PositiveNumber);
+  add_jobs(app, arguments, "explain", "Say where jobs are restored, and why", true);
   add_jobs(app, arguments, "cancel", "Cancel jobs", true);
   add_jobs(app, arguments, "retry", "Put failed or cancelled jobs back into the queue", true);
   auto* events = add_jobs(app, arguments, "events", "Show what has happened to jobs", true);
@@ -103,8 +116,10 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("ping", "Ask whether the daemon is there");
   add_run(app, arguments);
   add_convert(app, arguments);
+  add_keygen(app, arguments);
   add_passed_on(app, "plan", "Say how a picture would be restored, and why, without doing it");
   add_passed_on(app, "validate", "Compare a network's optimised path with the plain one and with golden tensors");
+  add_passed_on(app, "calibrate", "Fit the score that decides about escalation to your own pictures");
 }
 
 }  // namespace
@@ -139,8 +154,7 @@ std::variant<Arguments, int> parse_arguments(const std::vector<std::string>& wor
     return kExitUsage;
   }
   arguments.command = app.get_subcommands().front()->get_name();
-  if (arguments.command == "plan" || arguments.command == "validate")
-    arguments.passed_on = app.get_subcommands().front()->remaining();
+  if (app.get_subcommands().front()->get_prefix_command()) arguments.passed_on = app.get_subcommands().front()->remaining();
   console.use_json(arguments.json);
   return arguments;
 }

@@ -17,7 +17,7 @@ struct Arguments {
   bool json = false;
   ConnectOptions connect;
   std::vector<std::string> files;
-  std::vector<std::string> passed_on;  ///< plan, validate: what `retouchd` understands
+  std::vector<std::string> passed_on;  ///< plan, validate, calibrate: what `retouchd` understands
   std::string output;
   std::string source;          ///< convert: the weight file
   std::string dtype = "keep";  ///< convert: "keep", "f16", "bf16", "f32"
@@ -27,6 +27,9 @@ struct Arguments {
   std::string key;
   bool wait = false;
   bool overwrite = false;
+  bool preview_only = false;
+  std::string policy;             ///< empty: the daemon's
+  std::optional<bool> skip_good;  ///< nullopt: the daemon's
   bool preview = true;
   int priority = 0;
   double deadline_s = 0;  ///< 0: none
@@ -35,6 +38,8 @@ struct Arguments {
   std::string state;
   int limit = 100;
   std::int64_t since = 0;
+  bool node = false;      ///< keygen: for a node
+  bool force = false;     ///< keygen: replace a key file
   bool once = false;      ///< top: show it one time
   double interval_s = 1;  ///< top: between two looks
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/explain_text.h"
 #include "cli/job_text.h"
 #include "cli/outcome.h"
 
@@ -119,6 +120,14 @@ int job_command(const Arguments& arguments, Connection& connection, Console& con
     else
       console.line(paragraph(body.at("job")));
   };
+  const auto print_explanation = [&console](const json& body) {
+    const json& job = body.at("job");
+    if (console.json()) {
+      console.object({{"job", job.at("id")}, {"policy", job.value("policy", "")}, {"decision", job.value("decision", json())}});
+    } else {
+      console.line(explanation(job));
+    }
+  };
   const auto print_events = [&console](const json& body) {
     for (const auto& event : body.at("events")) {
       if (console.json())
@@ -129,6 +138,7 @@ int job_command(const Arguments& arguments, Connection& connection, Console& con
   };
   const auto& command = arguments.command;
   if (command == "status") return for_each_job(arguments, connection, console, wire::Status{}, print_job);
+  if (command == "explain") return for_each_job(arguments, connection, console, wire::Status{}, print_explanation);
   if (command == "cancel") return for_each_job(arguments, connection, console, wire::Cancel{}, print_state);
   if (command == "retry") return for_each_job(arguments, connection, console, wire::Retry{}, print_state);
   if (command == "events") return for_each_job(arguments, connection, console, wire::Events{0, arguments.since}, print_events);

@@ -75,7 +75,10 @@ std::string event_line(const json& event) {
   const std::string kind = text_in(event, "kind");
   std::string what;
   if (kind == "accepted") what = text_in(event, "name");
-  if (kind == "preview") what = text_in(event, "path");
+  if (kind == "decided" || kind == "escalated") what = text_in(event, "route") + ": " + text_in(event, "reason");
+  if (kind == "fell_back") what = text_in(event, "reason");
+  if (kind == "returned") what = text_in(event, "node");
+  if (kind == "preview" || kind == "level") what = text_in(event, "path");
   if (kind == "done") what = text_in(event, "output");
   if (kind == "progress") what = progress_text(event);
   if (kind == "failed" || kind == "retrying" || kind == "waiting") what = text_in(event, "message");

@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/convert_command.h"
 #include "cli/job_commands.h"
+#include "cli/keygen_command.h"
 #include "cli/outcome.h"
 #include "cli/run_local.h"
 #include "cli/submit_command.h"
@@ -15,9 +16,11 @@ namespace retouchd::cli {
 namespace {
 
 int dispatch(const Arguments& arguments, Console& console, const config::Environment& environment) {
-  if (arguments.command == "run" || arguments.command == "plan" || arguments.command == "validate")
-    return run_local(arguments, console);
+  const bool is_local = arguments.command == "run" || arguments.command == "plan" || arguments.command == "validate" ||
+                        arguments.command == "calibrate";
+  if (is_local) return run_local(arguments, console);
   if (arguments.command == "convert") return convert_command(arguments, console);
+  if (arguments.command == "keygen") return keygen_command(arguments, console, environment);
   if (arguments.command == "submit") return submit_command(arguments, console, environment);
   auto connection = Connection::open(arguments.connect, environment);
   if (!connection) {

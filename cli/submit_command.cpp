@@ -43,6 +43,9 @@ std::vector<wire::Submit> make_submits(const Arguments& arguments, const Inputs&
     submit.priority = arguments.priority;
     submit.deadline_seconds = arguments.deadline_s;
     submit.preview = arguments.preview;
+    submit.preview_only = arguments.preview_only;
+    submit.policy = arguments.policy;
+    submit.skip_good = arguments.skip_good;
     submit.overwrite = arguments.overwrite;
   }
   return submits;

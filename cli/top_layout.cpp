@@ -74,6 +74,7 @@ std::string jobs_line(const json& stats) {
   for (const auto& [state, always] : {std::pair{"queued", true},
                                       {"running", true},
                                       {"publishing", false},
+                                      {"escalated", false},
                                       {"done", true},
                                       {"failed", true},
                                       {"cancelled", false}}) {
@@ -100,6 +101,22 @@ std::string queues_line(const json& stats) {
     line += fmt::format("{}{} {:.0f}", std::exchange(is_first, false) ? "" : "  ", text_in(queue, "stage"),
                         number_in(queue, "items"));
   }
+  return line;
+}
+
+/// Empty when pictures are not escalated.
+std::string cloud_line(const json& stats) {
+  const json& cloud = member(stats, "cloud");
+  if (!cloud.is_object() || !cloud.contains("node")) return {};
+  const std::string breaker = text_in(cloud, "breaker");
+  std::string line = fmt::format("{:<{}}{}  {}", "Cloud", kLabel, text_in(cloud, "node"),
+                                 breaker == "closed" ? "up"
+                                 : breaker == "open" ? "away"
+                                                     : "being tried");
+  if (const json& left = member(cloud, "escalations_left"); left.is_number())
+    line += fmt::format("  {:.0f} pictures left", left.get<double>());
+  if (const json& left = member(cloud, "bytes_left"); left.is_number())
+    line += fmt::format("  {} left", to_string(Bytes{static_cast<std::uint64_t>(std::max(left.get<double>(), 0.0))}));
   return line;
 }
 
@@ -208,6 +225,7 @@ Section running_of(const json& stats, std::size_t columns) {
 Lines top_lines(const json& stats, const Extent& extent) {
   const std::size_t columns = std::max<std::size_t>(extent.columns, 40);
   Lines lines{header(stats, columns), jobs_line(stats), memory_line(stats, columns), queues_line(stats)};
+  if (std::string cloud = cloud_line(stats); !cloud.empty()) lines.push_back(std::move(cloud));
   const std::size_t room = extent.rows == 0 ? SIZE_MAX / 2 : extent.rows - std::min(extent.rows, lines.size());
 
   // Devices may take half of the room, clients a third of the rest, or what the jobs leave them.

@@ -44,6 +44,7 @@ class Finder {
       }
     }
     check_folders();
+    check_cascade();
     if (config_.zmq.enabled) check_sockets();
     return std::move(problems_);
   }
@@ -130,6 +131,21 @@ class Finder {
     }
     if (!config_.state_dir.is_absolute()) add("state_dir", "state_dir: an absolute path is needed");
     if (!config_.runtime_dir.is_absolute()) add("runtime_dir", "runtime_dir: an absolute path is needed");
+  }
+
+  void check_cascade() {
+    const std::string& node = config_.cloud.node;
+    if (node.starts_with("tcp://") && config_.cloud.server_key.empty()) {
+      add("cloud.server_key",
+          "cloud.server_key: a retouchd as cloud node needs its public key; `retouch keygen` printed it there");
+    }
+    const bool escalates = config_.cascade.policy == "hybrid" ||
+                           std::any_of(config_.watch.begin(), config_.watch.end(),
+                                       [](const Watch& watch) { return watch.policy == "hybrid"; });
+    if (escalates && node.empty()) add("cascade.policy", "cascade.policy: `hybrid` needs a node to escalate to, `cloud.node`");
+    if (!std::is_sorted(config_.cascade.levels.begin(), config_.cascade.levels.end())) {
+      add("cascade.levels", "cascade.levels: megapixels rise from level to level");
+    }
   }
 
   void check_sockets() {

@@ -23,6 +23,8 @@ struct Watch {
   std::filesystem::path move_to;                                                 ///< with on_success: move
   std::string network;                                                           ///< empty: the top-level `network`
   int priority = 0;
+  std::string policy;                                                    ///< as Cascade::policy; empty: that of the cascade
+  enum class SkipGood { kAuto, kYes, kNo } skip_good = SkipGood::kAuto;  ///< kAuto: as the cascade says
 
   friend bool operator==(const Watch&, const Watch&) = default;
 };
@@ -56,6 +58,62 @@ struct Preview {
   bool enabled = true;
   double megapixels = 1.0;  ///< 0.05..10
   int quality = 85;         ///< JPEG
+};
+
+/// Which pictures are left alone, restored here, or sent to a larger node (docs/cascade.md).
+struct Cascade {
+  std::string policy = "local";       ///< "local", "hybrid" or "progressive"
+  double threshold = 0.9;             ///< hybrid: pictures with a lower score are escalated; 0..1
+  double rate = 0.10;                 ///< share of pictures that the threshold should escalate; 0..1
+  std::filesystem::path calibration;  ///< by `retouch calibrate`; default: <state_dir>/calibration.json, if it is there
+  double good_enough = 36.0;          ///< dB; progressive: a level that loses no more detail than this is the last one
+  std::vector<double> levels{4.0};    ///< megapixels, rising; progressive: what is tried between preview and full size
+  bool skip_good = false;             ///< pictures that restoration would not improve are passed on untouched
+  double skip_share = 0.5;            ///< of the recent pictures, at most
+};
+
+/// The node that pictures are escalated to.
+struct Cloud {
+  std::string node;           ///< "tcp://host:port": a retouchd; "http://host:port": a model server; empty: there is none
+  std::string server_key;     ///< public CURVE key of the retouchd, Z85
+  std::filesystem::path key;  ///< our own key pair, by `retouch keygen`; default: <state_dir>/cloud.key
+  std::string network;        ///< empty: the job's
+  enum class Fallback { kLocalFull, kLocalPreview, kQueue } fallback = Fallback::kLocalFull;  ///< node away or over budget
+  int escalations_per_hour = 120;                                                             ///< 0: no bound
+  Bytes bytes_per_hour = gibibytes(2);                                                        ///< sent and received; 0: no bound
+  int parallel = 4;                                                                           ///< pictures under way at once
+  std::chrono::seconds timeout{15 * 60};                                                      ///< for one picture, there and back
+  std::chrono::milliseconds silence{30'000};                     ///< without a word from the node it counts as away
+  std::chrono::milliseconds reopen{60'000};                      ///< an open breaker lets a probe through after so long
+  bool strip_metadata = true;                                    ///< only pixels leave the house
+  enum class Answer { kExact, kSmall } answer = Answer::kExact;  ///< lossless, or JPEG
+};
+
+/// What `role: cloud` offers to other daemons.
+struct Serve {
+  std::string listen = "tcp://0.0.0.0:9465";  ///< CURVE only
+  std::filesystem::path key;                  ///< our key pair; default: <state_dir>/serve.key
+  std::filesystem::path clients;              ///< public keys that may speak, one a line; default: <state_dir>/serve.clients
+  std::chrono::seconds keep{24 * 3600};       ///< uploads and results wait so long for their clients
+  Bytes disk = gibibytes(16);                 ///< of uploads, all clients together
+};
+
+/// Who is told over HTTP.
+struct Callbacks {
+  std::string url;                    ///< http:// or https://; empty: nobody
+  std::filesystem::path secret_file;  ///< key of the signature; empty: not signed
+  std::vector<std::string> events{"done", "failed", "cancelled"};
+  std::chrono::seconds give_up{24 * 3600};  ///< a notification that could not be delivered for so long is dropped
+};
+
+/// Commands of /bin/sh by job state; empty: none.
+struct Hooks {
+  std::string preview;
+  std::string escalated;
+  std::string done;
+  std::string failed;
+  std::string cancelled;
+  std::chrono::milliseconds timeout{60'000};  ///< then the command is killed
 };
 
 struct Output {
@@ -116,6 +174,12 @@ struct Config {
   Tile tile;
   Resume resume;
   Preview preview;
+  enum class Role { kEdge, kCloud } role = Role::kEdge;  ///< kCloud: also works for other daemons (`serve`)
+  Cascade cascade;
+  Cloud cloud;
+  Serve serve;
+  Callbacks callbacks;
+  Hooks hooks;
   Output output;
   Limits limits;
   Retry retry;

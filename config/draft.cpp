@@ -308,6 +308,13 @@ void fill_in_defaults(Config& config, const Environment& environment) {
   const Endpoints endpoints = default_endpoints(config.runtime_dir);
   if (config.zmq.requests.empty()) config.zmq.requests = endpoints.requests;
   if (config.zmq.events.empty()) config.zmq.events = endpoints.events;
+  const auto in_state_dir = [&config](std::filesystem::path& path, const char* name) {
+    if (path.empty()) path = config.state_dir / name;
+  };
+  in_state_dir(config.cascade.calibration, "calibration.json");
+  in_state_dir(config.cloud.key, "cloud.key");
+  in_state_dir(config.serve.key, "serve.key");
+  in_state_dir(config.serve.clients, "serve.clients");
   if (config.memory.value == 0) config.memory = default_memory(environment);
   for (Watch& watch : config.watch) {
     if (watch.name.empty()) watch.name = watch.path.filename().string();

@@ -1,113 +1,15 @@
 #include "config/keys.h"
 
+#include <algorithm>
 #include <array>
-#include <type_traits>
-#include <utility>
+#include <iterator>
 
-#include "config/value.h"
+#include "config/key_builder.h"
 
 namespace retouchd::config {
 namespace {
 
 using namespace std::chrono_literals;
-
-enum class Change { kReload, kRestart };
-constexpr auto kReload = Change::kReload;
-constexpr auto kRestart = Change::kRestart;
-
-template <class T>
-struct IsDuration : std::false_type {};
-template <class Rep, class Period>
-struct IsDuration<std::chrono::duration<Rep, Period>> : std::true_type {};
-
-// From what a Value reads to the type of the member; its range was checked by then.
-template <class Member, class T>
-Result<Member> fit(T value) {
-  if constexpr (IsDuration<Member>::value) {
-    const auto whole = std::chrono::duration_cast<Member>(value);
-    if (whole != value) return refused("finer than this setting can be");
-    return whole;
-  } else {
-    return static_cast<Member>(std::move(value));
-  }
-}
-
-template <class T, class Member>
-T widen(const Member& member) {
-  return static_cast<T>(member);
-}
-
-// Field: a generic lambda from the owner, const or not, to the member.
-template <class Owner, class T, class Field>
-Key<Owner> make_key(std::string path, Change change, Field field, Value<T> value, std::string doc, std::string unset = {}) {
-  Key<Owner> key;
-  key.path = std::move(path);
-  key.allowed = value.allowed;
-  key.doc = std::move(doc);
-  key.reloadable = change == kReload;
-  key.unset = std::move(unset);
-  key.set = [field, parse = value.parse](Owner& owner, const std::vector<std::string>& texts,
-                                         const Environment& environment) -> std::optional<typename Key<Owner>::Refusal> {
-    using Member = std::remove_reference_t<decltype(field(owner))>;
-    auto parsed = parse(texts.at(0), environment);
-    if (!parsed) return {{0, parsed.error().message}};
-    auto fitted = fit<Member>(std::move(parsed).value());
-    if (!fitted) return {{0, fitted.error().message}};
-    field(owner) = std::move(fitted).value();
-    return std::nullopt;
-  };
-  key.get = [field, print = value.print](const Owner& owner) { return std::vector{print(widen<T>(field(owner)))}; };
-  return key;
-}
-
-template <class T, class Field>
-Key<Config> make_list_key(std::string path, Change change, Field field, Value<T> value, std::size_t least, std::size_t most,
-                          std::string doc, std::string unset = {}) {
-  Key<Config> key;
-  key.path = std::move(path);
-  key.allowed = "a list, each entry " + value.allowed;
-  key.doc = std::move(doc);
-  key.reloadable = change == kReload;
-  key.is_list = true;
-  key.unset = std::move(unset);
-  key.set = [=, parse = value.parse](Config& config, const std::vector<std::string>& texts,
-                                     const Environment& environment) -> std::optional<Key<Config>::Refusal> {
-    if (texts.size() < least || texts.size() > most) {
-      return {{texts.size(), "from " + std::to_string(least) + " to " + std::to_string(most) + " entries are needed"}};
-    }
-    std::vector<T> values;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      auto parsed = parse(texts[i], environment);
-      if (!parsed) return {{i, parsed.error().message}};
-      values.push_back(std::move(parsed).value());
-    }
-    field(config) = std::move(values);
-    return std::nullopt;
-  };
-  key.get = [field, print = value.print](const Config& config) {
-    std::vector<std::string> texts;
-    for (const auto& entry : field(config)) texts.push_back(print(entry));
-    return texts;
-  };
-  return key;
-}
-
-template <class T, class Field>
-Key<Config> top(std::string path, Change change, Field field, Value<T> value, std::string doc, std::string unset = {}) {
-  return make_key<Config>(std::move(path), change, field, std::move(value), std::move(doc), std::move(unset));
-}
-
-template <class T, class Field>
-Key<Watch> watched(std::string path, Field field, Value<T> value, std::string doc, std::string example, std::string unset = {}) {
-  auto key = make_key<Watch>(std::move(path), kReload, field, std::move(value), std::move(doc), std::move(unset));
-  key.example = std::move(example);
-  return key;
-}
-
-Key<Watch> required(Key<Watch> key) {
-  key.is_required = true;
-  return key;
-}
 
 Value<std::int64_t> count_or_auto(std::int64_t most) { return or_auto<std::int64_t>(whole_number(0, most), 0); }
 
@@ -135,7 +37,7 @@ std::vector<Key<Config>> make_config_keys() {
           "device", kRestart, [](auto& c) -> auto& { return c.device; }, device_names(),
           "Where the networks run; auto and cuda take all GPUs, auto the CPU where there is none; whatever is named must be "
           "there. "
-          "Several devices share the work as fast as each can."),
+          "Several devices share the work as fast as each can; http is a model server (docs/networks.md)."),
       top(
           "simulation", kRestart, [](auto& c) -> auto& { return c.simulation; },
           or_auto<std::string>(text(500, "settings such as rate=500 copy=1ms fault=oom@3"), {}),
@@ -174,6 +76,10 @@ std::vector<Key<Config>> make_config_keys() {
           "drain_timeout", kReload, [](auto& c) -> auto& { return c.drain_timeout; }, duration(0s, 1h),
           "How long a stop waits for running jobs; what is unfinished then goes on after the next start. Keep the unit's "
           "TimeoutStopSec above it."),
+      top(
+          "role", kRestart, [](auto& c) -> auto& { return c.role; },
+          choice<Config::Role>({{"edge", Config::Role::kEdge}, {"cloud", Config::Role::kCloud}}),
+          "Whether this daemon also restores pictures for other daemons, which reach it at `serve.listen`."),
 
       top(
           "zmq.enabled", kRestart, [](auto& c) -> auto& { return c.zmq.enabled; }, yes_or_no(),
@@ -324,16 +230,28 @@ std::vector<Key<Watch>> make_watch_keys() {
           "network", [](auto& w) -> auto& { return w.network; }, network_name(), "The network for this folder.", "student-tiny",
           "the top-level `network`"),
       watched("priority", [](auto& w) -> auto& { return w.priority; }, whole_number(-1000, 1000), "Higher goes first.", {}),
+      watched(
+          "policy", [](auto& w) -> auto& { return w.policy; }, or_auto<std::string>(policy_name(), {}),
+          "Who makes the full pass for this folder.", {}, "as `cascade.policy`"),
+      watched("skip_good", [](auto& w) -> auto& { return w.skip_good; },
+              choice<Watch::SkipGood>(
+                  {{"auto", Watch::SkipGood::kAuto}, {"true", Watch::SkipGood::kYes}, {"false", Watch::SkipGood::kNo}}),
+              "Whether good pictures of this folder are passed on as they are; auto: as `cascade.skip_good`.", {}),
   };
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSections{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kSections{{
     {"watch", "Watched folders: pictures that appear in `path` are restored into `output`."},
     {"zmq", "Requests and events over ZeroMQ (docs/protocol.md)."},
     {"http", "Metrics and health over HTTP, for this machine only."},
     {"tile", "How pictures are cut for the network."},
     {"resume", "Long pictures go on where a crash left them."},
     {"preview", "The quick preview."},
+    {"cascade", "Which pictures are left alone, restored here, or sent to a larger node (docs/cascade.md)."},
+    {"cloud", "The node that pictures are escalated to."},
+    {"serve", "With `role: cloud`: what other daemons find here."},
+    {"callbacks", "Events told over HTTP."},
+    {"hooks", "Commands that are run when something happened to a job."},
     {"output", "How results are written."},
     {"limits", "What is refused, so that one picture or client cannot exhaust the machine."},
     {"retry", "Failures that may pass."},
@@ -345,7 +263,13 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSection
 }  // namespace
 
 const std::vector<Key<Config>>& config_keys() {
-  static const std::vector<Key<Config>> keys = make_config_keys();
+  static const std::vector<Key<Config>> keys = [] {
+    std::vector<Key<Config>> all = make_config_keys();
+    std::vector<Key<Config>> remote = make_remote_keys();
+    const auto output = std::find_if(all.begin(), all.end(), [](const auto& key) { return key.path.starts_with("output."); });
+    all.insert(output, std::make_move_iterator(remote.begin()), std::make_move_iterator(remote.end()));
+    return all;
+  }();
   return keys;
 }
 

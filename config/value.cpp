@@ -113,7 +113,7 @@ Value<std::string> network_name() {
 
 Value<std::string> device_names() {
   const auto is_device = [](std::string_view name) {
-    if (name == "cpu" || name == "cuda" || name == "mps" || name == "simulated") return true;
+    if (name == "cpu" || name == "cuda" || name == "mps" || name == "simulated" || is_model_server(name)) return true;
     return name.starts_with("cuda:") && parse_number<int>(name.substr(5), 10).has_value();
   };
   return {[is_device](std::string_view names, const Environment&) -> Result<std::string> {
@@ -125,7 +125,7 @@ Value<std::string> device_names() {
             }
             return std::string(names);
           },
-          print_text, "auto, cpu, cuda, cuda:<number>, mps or simulated, or several with commas between"};
+          print_text, "auto, cpu, cuda, cuda:<number>, mps, simulated or http://<host>:<port>, or several with commas between"};
 }
 
 Value<fs::path> folder() {

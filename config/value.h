@@ -44,6 +44,20 @@ struct Value {
 [[nodiscard]] Value<std::filesystem::path> folder();
 [[nodiscard]] Value<std::string> zmq_endpoint();
 [[nodiscard]] Value<std::string> loopback_address();
+/// "local", "hybrid" or "progressive".
+[[nodiscard]] Value<std::string> policy_name();
+/// tcp://host:port or http://host:port of a node in the cloud role or of a model server.
+[[nodiscard]] Value<std::string> node_address();
+/// Whether a node's address is that of a model server.
+[[nodiscard]] bool is_model_server(std::string_view address);
+/// tcp://<address>:port to listen on, whatever the address.
+[[nodiscard]] Value<std::string> tcp_endpoint();
+/// A public CURVE key: 40 characters of Z85.
+[[nodiscard]] Value<std::string> curve_key();
+/// http:// or https://.
+[[nodiscard]] Value<std::string> web_address();
+/// The kind of a job's stored event, such as "done".
+[[nodiscard]] Value<std::string> event_kind();
 
 template <class E>
 [[nodiscard]] Value<E> choice(std::vector<std::pair<std::string, E>> names) {
@@ -67,15 +81,21 @@ template <class E>
           allowed};
 }
 
+/// Also accepts `word`, which stands for `unset`.
+template <class T>
+[[nodiscard]] Value<T> or_word(const std::string& word, Value<T> value, T unset) {
+  return {[parse = value.parse, word, unset](std::string_view text, const Environment& environment) -> Result<T> {
+            if (text == word) return unset;
+            return parse(text, environment);
+          },
+          [print = value.print, word, unset](const T& known) { return known == unset ? word : print(known); },
+          word + " or " + value.allowed};
+}
+
 /// Also accepts `auto`, which leaves `unset` for later.
 template <class T>
 [[nodiscard]] Value<T> or_auto(Value<T> value, T unset) {
-  return {[parse = value.parse, unset](std::string_view text, const Environment& environment) -> Result<T> {
-            if (text == "auto") return unset;
-            return parse(text, environment);
-          },
-          [print = value.print, unset](const T& known) { return known == unset ? std::string("auto") : print(known); },
-          "auto or " + value.allowed};
+  return or_word<T>("auto", std::move(value), std::move(unset));
 }
 
 }  // namespace retouchd::config

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <opencv2/core/mat.hpp>
 #include <thread>
 
+#include "config/value.h"
 #include "daemon/process_tuning.h"
 #include "stages/planner.h"
 
@@ -42,6 +44,24 @@ std::optional<inference::Precision> precision_of(config::Config::Precision preci
       break;
   }
   return std::nullopt;
+}
+
+Result<std::unique_ptr<inference::ModelServer>> open_server(const config::Config& config) {
+  inference::ModelServerOptions options;
+  options.model = config.cloud.network;
+  options.concurrency = config.cloud.parallel;
+  options.timeout = config.cloud.silence;
+  return inference::open_model_server(config.cloud.node, options);
+}
+
+/// Null when no model folder has one.
+Result<std::shared_ptr<const stages::GainPredictor>> find_gain_predictor(const config::Config& config) {
+  for (const fs::path& folder : model_folders(config)) {
+    auto predictor = stages::GainPredictor::load(folder / stages::GainPredictor::kFile);
+    if (predictor) return std::make_shared<const stages::GainPredictor>(*std::move(predictor));
+    if (predictor.error().code != ErrorCode::kInputMissing) return predictor.error();
+  }
+  return std::shared_ptr<const stages::GainPredictor>();
 }
 
 }  // namespace
@@ -86,10 +106,25 @@ Result<Engine> open_engine(const config::Config& config, const fs::path& measure
   const auto network = engine.networks->find(config.network);
   if (!network) return network.error();
 
+  auto calibration = load_calibration(config);
+  if (!calibration) return calibration.error();
+  engine.calibration = *std::move(calibration);
+  auto gain = find_gain_predictor(config);
+  if (!gain) return gain.error();
+  engine.gain = *std::move(gain);
+
   auto devices = inference::open_devices(device_options(config));
   if (!devices) return devices.error();
   engine.measurements = std::make_unique<inference::Measurements>(measurements, system_clock());
   engine.devices = std::make_unique<stages::DevicePool>(*std::move(devices), *engine.measurements, pool_options(config));
+  if (config::is_model_server(config.cloud.node)) {
+    auto server = open_server(config);
+    if (!server) return server.error();
+    engine.model_server = server->get();
+    std::vector<std::unique_ptr<inference::Device>> one;
+    one.push_back(*std::move(server));
+    engine.server = std::make_unique<stages::DevicePool>(std::move(one), *engine.measurements, pool_options(config));
+  }
   const auto start = std::chrono::steady_clock::now();
   const auto cost = engine.devices->prepare(*network);
   if (!cost) return cost.error();
@@ -102,7 +137,11 @@ Result<Engine> open_engine(const config::Config& config, const fs::path& measure
   const Bytes tiles{2 * engine.devices->tiles_at_once() * static_cast<std::uint64_t>(side) * static_cast<std::uint64_t>(side) *
                     3 * (network->receptive_field ? sizeof(std::uint16_t) : sizeof(float)) *
                     static_cast<std::uint64_t>(network->scale * network->scale)};
-  const Bytes fixed = resident_memory() + for_batch + tiles + kTilesToKeep + kMargin;
+  // Requests to a model server under way, and their answers.
+  const Bytes requests{engine.server ? engine.server->tiles_at_once() * static_cast<std::uint64_t>(side) *
+                                           static_cast<std::uint64_t>(side) * 3 * 2 * sizeof(float)
+                                     : 0};
+  const Bytes fixed = resident_memory() + for_batch + tiles + requests + kTilesToKeep + kMargin;
   engine.for_pictures = config.memory - fixed;
   spdlog::info("{}; network {} ({} parameters), loaded and checked in {:.2f} s", engine.devices->description(), network->name,
                network->parameters, took.count());
@@ -115,8 +154,26 @@ Result<Engine> open_engine(const config::Config& config, const fs::path& measure
   return engine;
 }
 
+Result<std::shared_ptr<const stages::Calibration>> load_calibration(const config::Config& config) {
+  auto calibration = stages::Calibration::load(config.cascade.calibration);
+  if (calibration && std::abs(calibration->megapixels() - config.preview.megapixels) > 0.01) {
+    spdlog::warn("{} was made for previews of {:g} megapixels, and they have {:g}: `retouch calibrate` makes it anew",
+                 config.cascade.calibration.string(), calibration->megapixels(), config.preview.megapixels);
+  }
+  if (calibration) return std::make_shared<const stages::Calibration>(*std::move(calibration));
+  if (calibration.error().code == ErrorCode::kInputMissing) return std::shared_ptr<const stages::Calibration>();
+  return calibration.error();
+}
+
 stages::Settings settings_of(const config::Config& config) {
   stages::Settings settings;
+  settings.threshold = config.cascade.threshold;
+  settings.good_enough_db = config.cascade.good_enough;
+  settings.levels = config.cascade.levels;
+  settings.skip_share = config.cascade.skip_share;
+  settings.fallback = config.cloud.fallback == config::Cloud::Fallback::kLocalPreview ? stages::Settings::Fallback::kLocalPreview
+                      : config.cloud.fallback == config::Cloud::Fallback::kQueue      ? stages::Settings::Fallback::kQueue
+                                                                                      : stages::Settings::Fallback::kLocalFull;
   settings.mode = config.mode == config::Config::Mode::kTiled        ? stages::Settings::Mode::kTiled
                   : config.mode == config::Config::Mode::kSinglePass ? stages::Settings::Mode::kSinglePass
                                                                      : stages::Settings::Mode::kAuto;
@@ -140,6 +197,9 @@ stages::RetryPolicy retry_of(const config::Config& config) { return {config.retr
 PipelineOptions pipeline_options(const config::Config& config, const Engine& engine) {
   PipelineOptions options;
   options.settings = settings_of(config);
+  options.settings.calibration = engine.calibration;
+  options.settings.gain = engine.gain;
+  options.server_worker.hopeless = std::chrono::ceil<std::chrono::seconds>(config.cloud.silence);
   options.retry = retry_of(config);
   options.previews = config.state_dir / "previews";
   options.unfinished = config.state_dir / "unfinished";

@@ -10,7 +10,10 @@
 #include "inference/device.h"
 #include "inference/measurements.h"
 #include "inference/registry.h"
+#include "inference/remote/model_server.h"
+#include "stages/calibration.h"
 #include "stages/device_pool.h"
+#include "stages/gain_predictor.h"
 
 namespace retouchd::daemon {
 
@@ -19,6 +22,10 @@ struct Engine {
   std::unique_ptr<inference::Registry> networks;
   std::unique_ptr<inference::Measurements> measurements;
   std::unique_ptr<stages::DevicePool> devices;
+  std::shared_ptr<const stages::Calibration> calibration;  ///< null: the built-in one
+  std::shared_ptr<const stages::GainPredictor> gain;       ///< null: no picture is passed on untouched
+  std::unique_ptr<stages::DevicePool> server;              ///< the model server that pictures are escalated to; null: none
+  inference::ModelServer* model_server = nullptr;          ///< its only device
   Bytes for_pictures;  ///< of config.memory, after LibTorch, weights, and full batches of the largest tiles
   Bytes for_batch;     ///< the weights and those batches
 };
@@ -42,7 +49,10 @@ struct Engine {
 [[nodiscard]] inference::Registry::Options registry_options(const config::Config& config);
 [[nodiscard]] inference::DeviceOptions device_options(const config::Config& config);
 [[nodiscard]] stages::DevicePool::Options pool_options(const config::Config& config);
+/// Without calibration and predictor, which are files: those are the engine's.
 [[nodiscard]] stages::Settings settings_of(const config::Config& config);
+/// Null when there is none; kBadConfig when it cannot be read.
+[[nodiscard]] Result<std::shared_ptr<const stages::Calibration>> load_calibration(const config::Config& config);
 [[nodiscard]] stages::RetryPolicy retry_of(const config::Config& config);
 [[nodiscard]] PipelineOptions pipeline_options(const config::Config& config, const Engine& engine);
 

@@ -12,6 +12,7 @@
 #include "config/override.h"
 #include "config/quantity.h"
 #include "config/reader.h"
+#include "daemon/calibrate_tool.h"
 #include "daemon/logging.h"
 #include "daemon/plan_tool.h"
 #include "daemon/process_tuning.h"
@@ -42,6 +43,8 @@ struct Arguments {
   std::optional<std::string> memory;
   CLI::App* validate = nullptr;
   daemon::ValidateOptions validation;
+  CLI::App* calibrate = nullptr;
+  daemon::CalibrateOptions calibration;
 };
 
 int refuse(const Error& error) {
@@ -85,7 +88,8 @@ int run(const Arguments& arguments) {
                                                     std::filesystem::absolute(arguments.output));
     return written ? 0 : refuse(written.error());
   }
-  const bool is_tool = arguments.plan->parsed() || arguments.validate->parsed() || !arguments.run.empty();
+  const bool is_tool =
+      arguments.plan->parsed() || arguments.validate->parsed() || arguments.calibrate->parsed() || !arguments.run.empty();
   if (is_tool) spdlog::set_level(spdlog::level::warn);  // the terminal belongs to the results
   if (arguments.plan->parsed()) return plan(*settings, arguments);
   if (arguments.validate->parsed()) {
@@ -93,6 +97,11 @@ int run(const Arguments& arguments) {
     options.network = arguments.network;
     options.json = arguments.json;
     return daemon::validate_tool(*settings, options);
+  }
+  if (arguments.calibrate->parsed()) {
+    daemon::CalibrateOptions options = arguments.calibration;
+    options.json = arguments.json;
+    return daemon::calibrate_tool(*settings, options);
   }
   if (!arguments.run.empty()) {
     return daemon::run_once(*std::move(settings),
@@ -140,10 +149,17 @@ void add_tools(CLI::App& app, Arguments& arguments) {
       ->add_option("--golden", arguments.validation.golden,
                    "safetensors with `input` [N,C,H,W], `depth` where the network takes it, and `output`")
       ->type_name("FILE");
-  for (CLI::App* tool : {arguments.plan, arguments.validate}) {
+  arguments.calibrate = app.add_subcommand("calibrate", "Fit the score of the cascade to your own pictures");
+  arguments.calibrate->add_option("folder", arguments.calibration.folder, "Pictures, also in folders below it")->required();
+  arguments.calibrate
+      ->add_option("--rate", arguments.calibration.rate, "Share of the pictures to escalate (default: cascade.rate)")
+      ->check(CLI::Range(0.001, 0.999));
+  arguments.calibrate->add_option("--output", arguments.calibration.output, "Where it goes (default: cascade.calibration)")
+      ->type_name("FILE");
+  for (CLI::App* tool : {arguments.plan, arguments.validate, arguments.calibrate}) {
     tool->add_flag("--json", arguments.json, "One JSON object instead of text");
     tool->add_option("--config", arguments.config, "Configuration file");
-    add_overrides(*tool, arguments);
+    if (tool != arguments.calibrate) add_overrides(*tool, arguments);
   }
 }
 

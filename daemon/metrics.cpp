@@ -13,6 +13,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "daemon/cascade_series.h"
 #include "daemon/device_series.h"
 #include "daemon/metric_families.h"
 
@@ -24,10 +25,11 @@ const Buckets kSeconds{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 // An fsync takes 0.1 ms on a good NVMe and seconds on a disk that is dying.
 const Buckets kCommitSeconds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5};
 
-constexpr std::array kStages{"decode", "preview", "route", "tile", "infer", "merge", "encode"};
-constexpr std::array kOrigins{"watch", "zmq", "run"};
-constexpr std::array kStates{queue::JobState::kQueued, queue::JobState::kRunning, queue::JobState::kPublishing,
-                             queue::JobState::kDone,   queue::JobState::kFailed,  queue::JobState::kCancelled};
+constexpr std::array kStages{"decode", "preview", "score", "route", "levels", "tile", "infer", "merge", "encode"};
+constexpr std::array kOrigins{"watch", "zmq", "cloud", "run"};
+constexpr std::array kStates{queue::JobState::kQueued,   queue::JobState::kRunning, queue::JobState::kPublishing,
+                             queue::JobState::kDone,     queue::JobState::kFailed,  queue::JobState::kCancelled,
+                             queue::JobState::kEscalated};
 static_assert(kStates.size() == std::tuple_size_v<queue::JobStore::Counts>);
 constexpr std::string_view kOutcomes[] = {"done", "failed", "cancelled"};
 
@@ -93,11 +95,16 @@ struct Metrics::Series {
   Family<Gauge>& watch_pending = gauges(registry, "watch_pending", "Files seen in the watched folder that are not complete yet.");
   Family<Counter>& watch_files = counters(registry, "watch_files_total", "Files of the watched folder, by what became of them.");
   Family<Counter>& requests = counters(registry, "requests_total", "Requests answered, by operation and result.");
+  Counter& guests_denied =
+      counters(registry, "guests_denied_total", "Connections refused because their key is not in serve.clients.").Add({});
   Counter& published = counters(registry, "events_published_total", "Events sent to subscribers.").Add({});
   Counter& store_errors = counters(registry, "store_errors_total", "Failed operations of the job store.").Add({});
   Histogram& commit_seconds =
       histograms(registry, "store_commit_seconds", "Time of a commit of the job store.").Add({}, kCommitSeconds);
   Family<Counter>& reloads = counters(registry, "config_reload_total", "Reloads of the configuration, by result.");
+  Family<Counter>& notifications =
+      counters(registry, "webhook_notifications_total", "Attempts to tell the receiver of an event, by result.");
+  Family<Counter>& hooks = counters(registry, "hooks_total", "Commands run for events, by result.");
   Family<Gauge>& build_info = gauges(registry, "build_info", "Always 1; its labels say what runs.");
 
   struct WatchTotals {
@@ -107,6 +114,7 @@ struct Metrics::Series {
   };
 
   DeviceSeries devices{registry};
+  CascadeSeries cascade{registry};
   Saturation saturation;
   const std::chrono::steady_clock::time_point start;
   const Clock& clock;
@@ -117,6 +125,7 @@ struct Metrics::Series {
 
   std::mutex render_mutex;  // one scrape at a time: its gauges and its text belong together
   std::map<std::string, WatchTotals> watch_totals;
+  std::uint64_t denied_before = 0;
 
   std::mutex mutex;  // guards what follows
   std::set<std::string, std::less<>> origins;
@@ -144,6 +153,8 @@ Metrics::Series::Series(const MetricsOptions& options)
     stage_histograms.emplace(stage, &stage_seconds.Add({{"stage", stage}}, kSeconds));
   }
   for (const auto* result : {"ok", "failed"}) reloads.Add({{"result", result}});
+  for (const auto* result : {"delivered", "retried", "dropped"}) notifications.Add({{"result", result}});
+  for (const auto* result : {"ok", "failed", "timeout", "dropped"}) hooks.Add({{"result", result}});
   for (const auto& op : ops) requests.Add({{"op", op}, {"result", "ok"}});
   std::istringstream names(options.device);
   for (std::string name; std::getline(names, name, ',');) devices.add(name);
@@ -267,6 +278,16 @@ void Metrics::tiles_resumed(std::size_t tiles) { series_->devices.tiles_resumed(
 
 void Metrics::seams_measured(double ratio) { series_->devices.seams_measured(ratio); }
 
+void Metrics::routed(const queue::Decision& decision) { series_->cascade.routed(decision); }
+
+void Metrics::set_cascade(double rate, double threshold, double threshold_db) {
+  series_->cascade.set_cascade(rate, threshold, threshold_db);
+}
+
+void Metrics::escalation_ended(std::string_view result) { series_->cascade.ended(result); }
+
+void Metrics::cloud_transferred(Bytes sent, Bytes received) { series_->cascade.transferred(sent, received); }
+
 void Metrics::preview_ready(stages::Seconds since_accepted) { series_->time_to_preview.Observe(since_accepted.count()); }
 
 void Metrics::job_done(stages::Seconds since_accepted) {
@@ -292,6 +313,10 @@ void Metrics::event_published() { series_->published.Increment(); }
 
 void Metrics::config_reloaded(bool ok) { series_->reloads.Add({{"result", ok ? "ok" : "failed"}}).Increment(); }
 
+void Metrics::notified(std::string_view result) { series_->notifications.Add({{"result", std::string(result)}}).Increment(); }
+
+void Metrics::hook_ended(std::string_view result) { series_->hooks.Add({{"result", std::string(result)}}).Increment(); }
+
 void Metrics::add_load(Snapshot& snapshot) const {
   snapshot.version = series_->version;
   snapshot.uptime = std::chrono::floor<std::chrono::seconds>(series_->clock.steady_now() - series_->start);
@@ -316,6 +341,8 @@ std::string Metrics::render(Snapshot snapshot) {
     series_->queue_bytes.Add({{"stage", waiting_line.stage}}).Set(static_cast<double>(waiting_line.bytes.value));
   }
   series_->devices.show(snapshot.devices, series_->saturation.all(), snapshot.clients);
+  series_->cascade.show(snapshot.cloud);
+  advance(series_->guests_denied, series_->denied_before, snapshot.guests_denied);
   series_->take_watches(snapshot.watches);
   series_->memory_budget.Set(static_cast<double>(snapshot.memory_budget.value));
   series_->memory_reserved.Set(static_cast<double>(snapshot.memory_reserved.value));

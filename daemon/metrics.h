@@ -45,6 +45,7 @@ class Metrics final : public stages::PipelineObserver {
   void tiles_rerun(std::string_view device, stages::RerunReason reason, std::size_t tiles) override;
   void tiles_resumed(std::size_t tiles) override;
   void seams_measured(double ratio) override;
+  void routed(const queue::Decision& decision) override;
   void preview_ready(stages::Seconds since_accepted) override;
   void job_done(stages::Seconds since_accepted) override;
 
@@ -55,10 +56,20 @@ class Metrics final : public stages::PipelineObserver {
   void store_committed(stages::Seconds took);
   void store_failed();
 
+  /// Of the configuration: CascadeSeries::set_cascade().
+  void set_cascade(double rate, double threshold, double threshold_db = 0);
+  /// From the escalator.
+  void escalation_ended(std::string_view result);
+  void cloud_transferred(Bytes sent, Bytes received);
+
   /// From intake: one request answered; `result` is "ok" or the wire name of an error code.
   void request_answered(std::string_view op, std::string_view result);
   void event_published();
   void config_reloaded(bool ok);
+
+  /// From the callbacks: "delivered", "retried", "dropped"; "ok", "failed", "timeout", "dropped".
+  void notified(std::string_view result);
+  void hook_ended(std::string_view result);
 
   /// Adds what is measured here to a snapshot: version, uptime, jobs_done, and the load of its devices. Devices that device_up()
   /// told of and that the snapshot lacks join it.

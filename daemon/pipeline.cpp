@@ -19,6 +19,9 @@ constexpr std::chrono::seconds kPublishingGrace{60};
 
 /// Previews under way. Their threads mostly wait for the device, and nobody's preview should wait for a thread.
 constexpr int kPreviews = 4;
+constexpr int kScores = 2;
+/// Pictures between their levels; they wait for the device, too.
+constexpr int kLevels = 2;
 /// More tiles wait than all devices take at once so many times over: no further picture is begun.
 constexpr std::size_t kTilesAhead = 4;
 
@@ -26,8 +29,14 @@ int merge_threads() { return std::clamp(static_cast<int>(std::thread::hardware_c
 
 }  // namespace
 
-//   job store -> claimer -> decode -> preview -> route -> tile -> [scheduler] -> infer -> merge -> encode -> job store
-//                                        \______ preview tiles ______^
+//   job store -> claimer -> decode -> preview -> score -> route -> tile -> [scheduler] -> infer -> merge -> encode -> job store
+//                              |         |         |       |                   ^
+//                              |         \_________|_______|__ small copies ___|
+//                              |                           |-> levels ---------|-----------------------> tile or encode
+//                              |                           |-> server lane: tile -> [scheduler] -> infer -> merge
+//                              |                           |-> encode: untouched, or the preview enlarged
+//                              |                           \-> job store: escalated
+//                              \-> ... route -> encode: sent back by the cloud node
 Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
     : options_(options),
       store_(with.store),
@@ -39,16 +48,25 @@ Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
       outcomes_(with.store, in_flight_, with.observer, options.retry, with.clock, [this] { claimer_.wake(); }),
       to_decode_("decode", kPictures),
       to_preview_("preview", kPictures),
+      to_score_("score", kPictures),
       to_route_("route", kPictures),
+      to_levels_("levels", kPictures),
       to_tile_("tile", kPictures),
       to_infer_(kTiles),
       to_merge_("merge", 2 * with.devices.tiles_at_once()),
       to_encode_("encode", kPictures),
       claimer_({[this] { return wants_more(); }}, with.store, in_flight_, outcomes_, to_infer_, to_decode_, with.clock),
-      decode_({options.largest_tile, options.for_batch}, settings_, with.networks, with.devices, memory_),
+      decode_({options.largest_tile, options.for_batch}, settings_, with.networks, with.devices, memory_, with.store),
       preview_(settings_, {options.previews, options.largest_tile}, to_infer_, with.store, with.observer, with.clock),
+      score_(settings_, options.largest_tile, to_infer_),
+      route_(
+          settings_, with.node, [this](stages::PictureRun& run) { return server_->plan(run); }, with.store, with.observer,
+          outcomes_),
+      levels_(settings_, options.previews, options.largest_tile, to_infer_, with.store, with.observer),
       log_writer_(options.tiles_to_keep),
-      tile_({options.unfinished}, settings_, to_infer_, to_encode_, log_writer_, with.observer, outcomes_, with.progress),
+      tile_(
+          {options.unfinished}, settings_, to_infer_, to_encode_, log_writer_, with.observer,
+          [this](stages::PictureRun& run, const Error& error) { outcomes_.failed(run, error); }, with.progress),
       merge_(with.observer),
       encode_(settings_, publisher_, outcomes_) {
   const stages::DeviceWorker::Hooks hooks{[this] { return why_idle(); },
@@ -63,21 +81,38 @@ Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
     infer_.push_back(
         std::make_unique<stages::DeviceWorker>(devices_, *device, worker_options, to_infer_, to_merge_, observer_, hooks));
   }
+  if (with.server) {
+    server_ = std::make_unique<stages::ServerLane>(
+        stages::ServerLane::Options{options.server_worker, options.unfinished, kPictures, kTiles, options.largest_tile,
+                                    options.for_batch},
+        *with.server,
+        stages::ServerLane::Surroundings{settings_, to_merge_, to_encode_, log_writer_, observer_, outcomes_, store_,
+                                         with.progress, with.clock});
+  }
+  run_queues_ = {&to_decode_, &to_preview_, &to_score_, &to_route_, &to_levels_, &to_tile_};
+  if (server_) run_queues_.push_back(&server_->in());
 }
 
 Pipeline::~Pipeline() { drain(std::chrono::steady_clock::now()); }
 
 void Pipeline::start() {
   sweep_unfinished();
-  run(encode_, options_.encode_threads, to_encode_, nullptr);
+  const auto to = [](queue::BoundedQueue<stages::RunPtr>& queue) {
+    return [&queue](const stages::PictureRun&) { return &queue; };
+  };
+  const auto nowhere = [](const stages::PictureRun&) { return nullptr; };
+  run(encode_, options_.encode_threads, to_encode_, nowhere);
   threads_.start("merge", merge_threads(), [this] {
     while (const auto tile = to_merge_.pop()) merge_.process(*tile);
   });
   start_devices();
-  run(tile_, 1, to_tile_, nullptr);
-  run(route_, 1, to_route_, &to_tile_);
-  run(preview_, kPreviews, to_preview_, &to_route_);
-  run(decode_, options_.decode_threads, to_decode_, &to_preview_);
+  if (server_) server_->start(threads_);
+  run(tile_, 1, to_tile_, nowhere);
+  run(levels_, kLevels, to_levels_, [this](const stages::PictureRun& picture) { return after_levels(picture); });
+  run(route_, 1, to_route_, [this](const stages::PictureRun& picture) { return after_route(picture); });
+  run(score_, kScores, to_score_, to(to_route_));
+  run(preview_, kPreviews, to_preview_, to(to_score_));
+  run(decode_, options_.decode_threads, to_decode_, to(to_preview_));
   claiming_.start("claim", 1, [this] { claimer_.run(); });
 }
 
@@ -88,9 +123,30 @@ void Pipeline::start_devices() {
 }
 
 template <class Stage>
-void Pipeline::run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, queue::BoundedQueue<stages::RunPtr>* out) {
+void Pipeline::run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, stages::NextQueue next) {
   threads_.start(std::string(Stage::kName), threads,
-                 [this, &stage, &in, out] { stages::run_stage(stage, in, out, outcomes_, observer_); });
+                 [this, &stage, &in, next = std::move(next)] { stages::run_stage(stage, in, next, outcomes_, observer_); });
+}
+
+queue::BoundedQueue<stages::RunPtr>* Pipeline::after_route(const stages::PictureRun& run) {
+  if (run.is_returned) return &to_encode_;
+  switch (run.decision.route) {
+    case queue::Route::kLocal:
+      return run.wants_levels ? &to_levels_ : &to_tile_;
+    case queue::Route::kServer:
+      return &server_->in();
+    case queue::Route::kPreview:
+    case queue::Route::kLevel:
+    case queue::Route::kSkip:
+      return &to_encode_;
+    case queue::Route::kCloud:
+      break;  // the store has it
+  }
+  return nullptr;
+}
+
+queue::BoundedQueue<stages::RunPtr>* Pipeline::after_levels(const stages::PictureRun& run) {
+  return run.decision.route == queue::Route::kLevel ? &to_encode_ : &to_tile_;
 }
 
 void Pipeline::drain(std::chrono::steady_clock::time_point until) {
@@ -100,13 +156,17 @@ void Pipeline::drain(std::chrono::steady_clock::time_point until) {
     spdlog::info("{} jobs in flight go back to the queue", left.size());
     for (const stages::RunPtr& run : left) outcomes_.hand_back(*run);
     to_infer_.drop_abandoned();
+    if (server_) server_->drop_abandoned();
   }
   (void)in_flight_.wait_until_empty(std::chrono::steady_clock::now() + kPublishingGrace);
   memory_.close();
-  for (auto* runs : {&to_decode_, &to_preview_, &to_route_, &to_tile_, &to_encode_}) runs->close();
+  for (auto* runs : run_queues_) runs->close();
+  to_encode_.close();
+  if (server_) server_->close();
   to_infer_.close();
   to_merge_.close();
   for (const auto& worker : infer_) worker->stop();
+  if (server_) server_->stop();
   claiming_.join();
   threads_.join();
 }
@@ -157,8 +217,7 @@ stages::StarvedCause Pipeline::why_idle() const {
 
 std::vector<QueueSnapshot> Pipeline::queues() const {
   std::vector<QueueSnapshot> all;
-  for (const auto* runs : {&to_decode_, &to_preview_, &to_route_, &to_tile_})
-    all.push_back({runs->name(), runs->depth(), runs->bytes()});
+  for (const auto* runs : run_queues_) all.push_back({runs->name(), runs->depth(), runs->bytes()});
   all.push_back({"infer", to_infer_.depth(), to_infer_.bytes()});
   all.push_back({to_merge_.name(), to_merge_.depth(), to_merge_.bytes()});
   all.push_back({to_encode_.name(), to_encode_.depth(), to_encode_.bytes()});
@@ -167,7 +226,12 @@ std::vector<QueueSnapshot> Pipeline::queues() const {
 
 std::vector<DeviceSnapshot> Pipeline::devices() const {
   std::vector<DeviceSnapshot> all;
-  for (const auto& worker : infer_) {
+  std::vector<const stages::DeviceWorker*> workers;
+  for (const auto& worker : infer_) workers.push_back(worker.get());
+  if (server_) {
+    for (const auto& worker : server_->workers()) workers.push_back(worker.get());
+  }
+  for (const auto* worker : workers) {
     DeviceSnapshot device;
     device.name = worker->member().device->name();
     device.up = worker->member().is_up.load();

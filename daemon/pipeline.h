@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +21,15 @@
 #include "stages/device_pool.h"
 #include "stages/device_worker.h"
 #include "stages/encode.h"
+#include "stages/levels.h"
 #include "stages/merge.h"
 #include "stages/observer.h"
 #include "stages/outcomes.h"
 #include "stages/preview.h"
 #include "stages/route.h"
 #include "stages/runs_in_flight.h"
+#include "stages/score.h"
+#include "stages/server_lane.h"
 #include "stages/settings.h"
 #include "stages/stage_threads.h"
 #include "stages/tile.h"
@@ -43,7 +47,8 @@ struct PipelineOptions {
   Bytes tiles_to_keep = mebibytes(32);  ///< beside that: finished tiles of long pictures that wait for the disk
   int largest_tile = 512;
   std::chrono::milliseconds max_wait{5};
-  std::chrono::seconds give_back{30};  ///< a device idle for so long gives memory back
+  std::chrono::seconds give_back{30};           ///< a device idle for so long gives memory back
+  stages::DeviceWorker::Options server_worker;  ///< of the model server
   int decode_threads = 1;
   int encode_threads = 1;
 };
@@ -61,6 +66,8 @@ class Pipeline {
     stages::PipelineObserver& observer;
     const Clock& clock;
     stages::ProgressListener progress;
+    std::optional<stages::Node> node{};            ///< that pictures are escalated to
+    std::optional<stages::ServerAccess> server{};  ///< when that is a model server
   };
 
   Pipeline(const PipelineOptions& options, const Surroundings& surroundings);
@@ -89,8 +96,10 @@ class Pipeline {
 
  private:
   template <class Stage>
-  void run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, queue::BoundedQueue<stages::RunPtr>* out);
+  void run(Stage& stage, int threads, queue::BoundedQueue<stages::RunPtr>& in, stages::NextQueue next);
   void start_devices();
+  [[nodiscard]] queue::BoundedQueue<stages::RunPtr>* after_route(const stages::PictureRun& run);
+  [[nodiscard]] queue::BoundedQueue<stages::RunPtr>* after_levels(const stages::PictureRun& run);
   void forget_ended(const std::vector<queue::JobEvent>& events);
   void sweep_unfinished();
   [[nodiscard]] stages::StarvedCause why_idle() const;
@@ -109,7 +118,9 @@ class Pipeline {
 
   queue::BoundedQueue<stages::RunPtr> to_decode_;
   queue::BoundedQueue<stages::RunPtr> to_preview_;
+  queue::BoundedQueue<stages::RunPtr> to_score_;
   queue::BoundedQueue<stages::RunPtr> to_route_;
+  queue::BoundedQueue<stages::RunPtr> to_levels_;
   queue::BoundedQueue<stages::RunPtr> to_tile_;
   queue::TileScheduler to_infer_;
   queue::BoundedQueue<stages::RestoredTile> to_merge_;
@@ -118,12 +129,17 @@ class Pipeline {
   stages::Claimer claimer_;
   stages::Decode decode_;
   stages::Preview preview_;
+  stages::Score score_;
   stages::Route route_;
+  stages::Levels levels_;
   stages::TileLogWriter log_writer_;
   stages::Tile tile_;
   std::vector<std::unique_ptr<stages::DeviceWorker>> infer_;  ///< one a device
+  std::unique_ptr<stages::ServerLane> server_;                ///< where pictures are escalated to a model server
   stages::Merge merge_;
   stages::Encode encode_;
+
+  std::vector<queue::BoundedQueue<stages::RunPtr>*> run_queues_;  ///< in front of the stages before encode
 
   stages::StageThreads claiming_;
   stages::StageThreads threads_;

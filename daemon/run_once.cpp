@@ -115,6 +115,9 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   config.state_dir = scratch.path();
   config.preview.enabled = false;  // nobody would see them
   config.retry.attempts = 1;
+  config.cascade.policy = "local";
+  config.cascade.skip_good = false;
+  config.cloud.node.clear();
   if (!options.network.empty()) config.network = options.network;
   if (options.files.size() > 1 && !options.output.empty() && options.output.back() != '/' && !fs::is_directory(options.output)) {
     return refuse(make_error(ErrorCode::kInvalidRequest,

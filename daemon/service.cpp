@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
-#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "config/changes.h"
@@ -15,7 +14,6 @@
 #include "daemon/logging.h"
 #include "daemon/models_json.h"
 #include "daemon/monitor_routes.h"
-#include "daemon/stats_json.h"
 #include "intake/wire/request.h"
 #include "queue/sqlite_job_store.h"
 
@@ -26,6 +24,30 @@ constexpr std::chrono::minutes kHousekeepingPause{60};
 constexpr std::chrono::seconds kDeviceCheck{5};
 /// Shorter than DeviceWorker::Options::hopeless, after which jobs would fail.
 constexpr std::chrono::seconds kWithoutDevice{60};
+
+/// The watches with what they take over from the rest of the configuration.
+std::vector<config::Watch> watches_of(const config::Config& config) {
+  using SkipGood = config::Watch::SkipGood;
+  std::vector<config::Watch> watches = config.watch;
+  for (config::Watch& watch : watches) {
+    if (watch.policy.empty()) watch.policy = config.cascade.policy;
+    if (watch.skip_good == SkipGood::kAuto) watch.skip_good = config.cascade.skip_good ? SkipGood::kYes : SkipGood::kNo;
+  }
+  return watches;
+}
+
+/// What the threshold means in decibels.
+double threshold_db(const Engine& engine) {
+  return (engine.calibration ? *engine.calibration : stages::Calibration::built_in()).threshold_db();
+}
+
+/// What other daemons have not fetched yet is old, too, but not forgotten.
+config::Retention retention_of(const config::Config& config) {
+  config::Retention retention = config.retention;
+  if (config.role == config::Config::Role::kCloud)
+    retention.done = std::max(retention.done, std::chrono::ceil<std::chrono::hours>(config.serve.keep));
+  return retention;
+}
 
 intake::WatchSet::Options watch_options(const config::Config& config) {
   return {config.network, config.preview.enabled, {config.state_dir}};
@@ -53,6 +75,7 @@ class Service::Reporter final : public stages::PipelineObserver {
   }
   void tiles_resumed(std::size_t tiles) override { metrics_.tiles_resumed(tiles); }
   void seams_measured(double ratio) override { metrics_.seams_measured(ratio); }
+  void routed(const queue::Decision& decision) override { metrics_.routed(decision); }
   void device_starved(std::string_view device, stages::StarvedCause cause, stages::Seconds waited) override {
     metrics_.device_starved(device, cause, waited);
   }
@@ -80,8 +103,11 @@ Service::~Service() {
   housekeeping_.join();
   http_.reset();
   zmq_.reset();
+  guests_.reset();
   if (watches_) watches_->stop();
+  if (escalation_) escalation_->stop();
   if (pipeline_) pipeline_->drain(std::chrono::steady_clock::now());
+  if (callbacks_) callbacks_->stop();
   store_.reset();  // its last commits are told to the pipeline and the watches, which go after it
 }
 
@@ -115,11 +141,13 @@ Result<void> Service::start() {
   about.network = config_.network;
   for (const std::string_view op : wire::operation_names()) about.request_ops.emplace_back(op);
   metrics_ = std::make_unique<Metrics>(about);
+  metrics_->set_cascade(config_.cascade.rate, config_.cascade.threshold, threshold_db(engine_));
   notifier_ = std::make_unique<ServiceNotifier>(io_, [this] { return is_idle(); });
   reporter_ = std::make_unique<Reporter>(*metrics_, *notifier_);
 
   queue::SqliteJobStoreOptions options;
   options.file = config_.state_dir / "jobs.sqlite";
+  options.notify = Callbacks::notify(config_.callbacks);
   options.observer.committed = [this](std::chrono::duration<double> took) { metrics_->store_committed(took); };
   options.observer.failed = [this](const Error&, bool is_lasting) {
     metrics_->store_failed();
@@ -132,11 +160,23 @@ Result<void> Service::start() {
   auto store = queue::open_sqlite_job_store(options, clock_);
   if (!store) return store.error();
   store_ = *std::move(store);
+  auto callbacks = Callbacks::open(config_, *store_, *metrics_, clock_);
+  if (!callbacks) return callbacks.error();
+  callbacks_ = *std::move(callbacks);
 
-  pipeline_ = std::make_unique<Pipeline>(
-      pipeline_options(config_, engine_),
-      Pipeline::Surroundings{*store_, *engine_.networks, *engine_.devices, *reporter_, clock_,
-                             [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }});
+  auto escalation = Escalation::open(config_, engine_, *store_, escalator_hooks(), clock_);
+  if (!escalation) return escalation.error();
+  escalation_ = *std::move(escalation);
+
+  Pipeline::Surroundings surroundings{
+      *store_,          *engine_.networks,
+      *engine_.devices, *reporter_,
+      clock_,           [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }};
+  if (escalation_) {
+    surroundings.node = escalation_->node();
+    surroundings.server = escalation_->server();
+  }
+  pipeline_ = std::make_unique<Pipeline>(pipeline_options(config_, engine_), surroundings);
   watches_ = std::make_unique<intake::WatchSet>(*store_, clock_,
                                                 [this](const std::string& network, const std::filesystem::path& picture) {
                                                   return companion_of(*engine_.networks, network, picture);
@@ -146,11 +186,13 @@ Result<void> Service::start() {
   if (auto started = start_intake(); !started) return started;
   if (auto started = start_http(); !started) return started;
   pipeline_->start();
-  return {};
+  callbacks_->start();
+  return escalation_ ? escalation_->start() : Result<void>();
 }
 
 Result<void> Service::start_intake() {
-  intake::Admission::Options options{config_.state_dir, config_.limits, config_.network};
+  intake::Admission::Options options{config_.state_dir,           config_.limits, config_.network, config_.cascade,
+                                     !config_.cloud.node.empty(), config_.serve};
   intake::Admission::Hooks hooks;
   hooks.networks = [this] {
     std::vector<std::string> names;
@@ -165,7 +207,14 @@ Result<void> Service::start_intake() {
     zmq_ = *std::move(server);
     spdlog::info("requests at {}, events at {}", config_.zmq.requests, config_.zmq.events);
   }
-  watches_->replace(config_.watch, watch_options(config_));
+  if (config_.role == config::Config::Role::kCloud) {
+    auto server = intake::GuestServer::start({config_.serve, RETOUCHD_VERSION}, *store_, *admission_, zmq_hooks());
+    if (!server) return server.error();
+    guests_ = *std::move(server);
+    spdlog::info("restoring for other daemons at {} ({} keys known); its cloud.server_key is \"{}\"", config_.serve.listen,
+                 guests_->clients(), guests_->public_key());
+  }
+  watches_->replace(watches_of(config_), watch_options(config_));
   for (const auto& watch : config_.watch) spdlog::info("watching {} -> {}", watch.path.string(), watch.output.string());
   return {};
 }
@@ -186,36 +235,13 @@ Result<void> Service::start_http() {
   return {};
 }
 
-intake::ZmqHooks Service::zmq_hooks() {
-  intake::ZmqHooks hooks;
-  hooks.models = [this] { return models_json(engine_, admission_->default_network()); };
-  hooks.health = [this] {
-    return nlohmann::json{{"ready", ready_.load() && !draining_.load()},
-                          {"draining", draining_.load()},
-                          {"device", engine_.devices->description()},
-                          {"network", admission_->default_network()},
-                          {"in_flight", pipeline_->in_flight()}};
-  };
-  hooks.stats = [this] {
-    Snapshot now = snapshot();
-    metrics_->add_load(now);
-    return stats_json(now);
-  };
-  hooks.progress = [this](queue::JobId id) -> std::optional<nlohmann::json> {
-    const auto progress = progress_.of(id);
-    if (!progress) return std::nullopt;
-    return nlohmann::json{{"stage", "infer"}, {"done", progress->done}, {"total", progress->total}};
-  };
-  hooks.answered = [this](std::string_view op, std::string_view result) { metrics_->request_answered(op, result); };
-  hooks.event_published = [this] { metrics_->event_published(); };
-  return hooks;
-}
-
 void Service::on_events(const std::vector<queue::JobEvent>& events) {
   progress_.on_events(events);
   events_.publish(events);
   metrics_->on_events(events);
+  callbacks_->on_events(events);
   pipeline_->on_events(events);
+  if (escalation_) escalation_->on_events(events);
   for (const queue::JobEvent& event : events) {
     watches_->on_event(event);
     if (event.kind == "failed") spdlog::warn("job {} failed: {}", event.job, event.body);
@@ -258,9 +284,12 @@ void Service::begin_drain() {
   device_timer_.cancel();
   draining_thread_ = std::thread([this] {
     watches_->drain();
+    if (escalation_) escalation_->stop();  // what is away stays escalated
     pipeline_->drain(std::chrono::steady_clock::now() + config_.drain_timeout);
     watches_->stop();
+    callbacks_->stop();
     if (zmq_) zmq_->stop();
+    if (guests_) guests_->stop();
     boost::asio::post(io_, [this] {
       if (http_) http_->stop();
       io_.stop();
@@ -277,6 +306,12 @@ void Service::reload() {
     engine_.networks->rescan(registry_options(*fresh));
     if (const auto network = engine_.networks->find(fresh->network); !network) fresh = network.error();
   }
+  auto calibration = fresh ? load_calibration(*fresh) : Result<std::shared_ptr<const stages::Calibration>>(fresh.error());
+  if (!calibration) {
+    fresh = calibration.error();
+  } else {
+    engine_.calibration = *std::move(calibration);
+  }
   metrics_->config_reloaded(fresh.ok());
   if (!fresh) {
     spdlog::error("the configuration stays as it was; not reloaded:\n{}", fresh.error().message);
@@ -284,10 +319,22 @@ void Service::reload() {
     for (const std::string& key : config::needs_restart(config_, *fresh))
       spdlog::warn("`{}` changed; that takes effect at the next start", key);
     apply_log_level(fresh->log);
-    pipeline_->set_settings(settings_of(*fresh));
+    pipeline_->set_settings(pipeline_options(*fresh, engine_).settings);
     pipeline_->set_retry(retry_of(*fresh));
-    watches_->replace(fresh->watch, watch_options(*fresh));
-    admission_->reconfigure(fresh->limits, fresh->network);
+    watches_->replace(watches_of(*fresh), watch_options(*fresh));
+    admission_->reconfigure(fresh->limits, fresh->network, fresh->cascade, fresh->serve);
+    if (escalation_) escalation_->configure(fresh->cloud);
+    metrics_->set_cascade(fresh->cascade.rate, fresh->cascade.threshold, threshold_db(engine_));
+    config_.cascade = fresh->cascade;
+    config_.cloud = fresh->cloud;
+    if (guests_) {
+      if (auto known = guests_->reload_clients(fresh->serve.clients); !known)
+        spdlog::error("{}; the keys that were known stay", known.error().message);
+    }
+    config_.serve = fresh->serve;
+    callbacks_->configure(fresh->callbacks, fresh->hooks);
+    config_.callbacks = fresh->callbacks;
+    config_.hooks = fresh->hooks;
     config_.network = fresh->network;
     config_.watch = fresh->watch;
     config_.drain_timeout = fresh->drain_timeout;
@@ -306,10 +353,14 @@ std::string Service::summary() const { return "restoring with " + config_.networ
 
 void Service::keep_house() {
   // Old jobs and files are looked for on a thread of their own: the disk may be slow.
-  boost::asio::post(housekeeping_, [this, retention = config_.retention] {
+  boost::asio::post(housekeeping_, [this, retention = retention_of(config_)] {
     forget_old(*store_, retention, config_.state_dir, clock_);
     if (const auto swept = admission_->spool().sweep(*store_, std::chrono::hours(1)); !swept)
       spdlog::warn("spool: {}", swept.error().message);
+    if (const int swept = admission_->uploads().sweep(); swept > 0) spdlog::info("{} old uploads removed", swept);
+  });
+  boost::asio::post(housekeeping_, [this] {
+    if (escalation_) escalation_->sweep();
   });
   housekeeping_timer_.expires_after(kHousekeepingPause);
   housekeeping_timer_.async_wait([this](const boost::system::error_code& error) {
@@ -335,35 +386,6 @@ void Service::watch_devices() {
   device_timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) watch_devices();
   });
-}
-
-bool Service::is_idle() const {
-  if (pipeline_->in_flight() > 0) return false;
-  if (draining_.load()) return true;  // what is queued is not begun any more
-  const auto ready = store_->next_ready();
-  return !ready || *ready > clock_.now();
-}
-
-Snapshot Service::snapshot() const {
-  Snapshot now;
-  if (const auto counts = store_->counts()) now.jobs = *counts;
-  now.queues = pipeline_->queues();
-  now.devices = pipeline_->devices();
-  now.device = engine_.devices->description();
-  now.network = admission_->default_network();
-  for (const auto& [client, share] : pipeline_->shares()) now.clients.push_back({client, share.pixels, share.is_waiting});
-  for (const stages::RunPtr& run : pipeline_->runs()) {
-    const auto progress = progress_.of(run->job.id);
-    if (!progress || now.running.size() == Snapshot::kMostRunning) continue;
-    now.running.push_back({run->job.id, run->job.request.name, "infer", progress->done, progress->total});
-  }
-  now.watches = watches_->status();
-  now.memory_budget = config_.memory;
-  now.memory_reserved = pipeline_->memory_reserved();
-  now.ready = ready_.load();
-  now.draining = draining_.load();
-  if (!now.ready) now.not_ready_reason = "starting";
-  return now;
 }
 
 }  // namespace retouchd::daemon

@@ -13,7 +13,9 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "config/environment.h"
+#include "daemon/callbacks.h"
 #include "daemon/engine.h"
+#include "daemon/escalation.h"
 #include "daemon/http_server.h"
 #include "daemon/metrics.h"
 #include "daemon/pipeline.h"
@@ -21,6 +23,7 @@
 #include "daemon/service_notifier.h"
 #include "intake/admission.h"
 #include "intake/event_publisher.h"
+#include "intake/guest_server.h"
 #include "intake/watch_set.h"
 #include "intake/zmq_server.h"
 #include "queue/job_store.h"
@@ -43,8 +46,8 @@ class Service {
   /// Opens the state directory, the device, the store, and intake last. The error says what to do.
   [[nodiscard]] Result<void> start();
 
-  /// Serves until told to stop, then drains. The exit code: 1 when the job store broke or no device answers any more, and the service must be started
-  /// again.
+  /// Serves until told to stop, then drains. The exit code: 1 when the job store broke or no device answers any more, and the
+  /// service must be started again.
   [[nodiscard]] int run();
 
  private:
@@ -60,6 +63,7 @@ class Service {
   void reload();
   void keep_house();
   void watch_devices();
+  [[nodiscard]] cloud::EscalatorHooks escalator_hooks();
   [[nodiscard]] bool is_idle() const;
   [[nodiscard]] std::string summary() const;  ///< for `systemctl status`
   [[nodiscard]] Snapshot snapshot() const;
@@ -89,10 +93,13 @@ class Service {
   intake::EventPublisher events_;
   ProgressBoard progress_;
   std::unique_ptr<queue::JobStore> store_;
+  std::unique_ptr<Callbacks> callbacks_;
+  std::unique_ptr<Escalation> escalation_;  ///< null: there is no node
   std::unique_ptr<Pipeline> pipeline_;
   std::unique_ptr<intake::WatchSet> watches_;
   std::unique_ptr<intake::Admission> admission_;
   std::unique_ptr<intake::ZmqServer> zmq_;
+  std::unique_ptr<intake::GuestServer> guests_;  ///< only with role: cloud
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -37,6 +37,14 @@ json clients_json(const std::vector<ClientSnapshot>& clients) {
   return told;
 }
 
+json cloud_json(const std::optional<CloudSnapshot>& cloud) {
+  if (!cloud) return nullptr;
+  const auto left = [](const auto& value) { return value ? json(*value) : json(); };
+  json told{{"node", cloud->node}, {"breaker", cloud->breaker}, {"escalations_left", left(cloud->escalations_left)}};
+  told["bytes_left"] = cloud->bytes_left ? json(cloud->bytes_left->value) : json();
+  return told;
+}
+
 }  // namespace
 
 json stats_json(const Snapshot& snapshot) {
@@ -62,6 +70,7 @@ json stats_json(const Snapshot& snapshot) {
           {"jobs_per_minute", snapshot.jobs_done},
           {"devices", std::move(devices)},
           {"memory", {{"budget", snapshot.memory_budget.value}, {"reserved", snapshot.memory_reserved.value}}},
+          {"cloud", cloud_json(snapshot.cloud)},
           {"queues", std::move(queues)},
           {"clients", clients_json(snapshot.clients)},
           {"client_count", snapshot.clients.size()},

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ struct RunningSnapshot {
   int total = 0;      ///< 0 when it is not known yet
 };
 
+/// The node that pictures are escalated to.
+struct CloudSnapshot {
+  std::string node;
+  std::string breaker;                    ///< "closed", "open", "half_open"
+  std::optional<int> escalations_left{};  ///< nullopt: no bound
+  std::optional<Bytes> bytes_left{};
+};
+
 /// What a scrape or a status request sees at one moment.
 struct Snapshot {
   /// Of Snapshot::running.
@@ -53,6 +62,8 @@ struct Snapshot {
   std::vector<ClientSnapshot> clients;
   std::vector<RunningSnapshot> running;  ///< at most kMostRunning
   std::vector<intake::WatchStatus> watches;
+  std::optional<CloudSnapshot> cloud;  ///< nullopt: no node is configured
+  std::uint64_t guests_denied = 0;     ///< connections of daemons that are not let in, since the start
   Bytes memory_budget;
   Bytes memory_reserved;
   bool ready = false;  ///< networks loaded, devices probed, intake open

@@ -6,16 +6,20 @@
 
 namespace retouchd::image {
 
-cv::Mat shrink_to(const cv::Mat& picture, double megapixels) {
-  const double pixels = static_cast<double>(picture.cols) * picture.rows;
+cv::Size size_within(cv::Size size, double megapixels) {
+  const double pixels = static_cast<double>(size.width) * size.height;
   const double wanted = megapixels * 1e6;
-  if (picture.empty() || pixels <= wanted) return picture;
+  if (pixels <= wanted) return size;
   const double factor = std::sqrt(wanted / pixels);
   // Rounded down, so that the result never exceeds the wanted area; a very long picture may, by its one-pixel side.
-  const int width = std::max(1, static_cast<int>(picture.cols * factor));
-  const int height = std::max(1, static_cast<int>(picture.rows * factor));
+  return {std::max(1, static_cast<int>(size.width * factor)), std::max(1, static_cast<int>(size.height * factor))};
+}
+
+cv::Mat shrink_to(const cv::Mat& picture, double megapixels) {
+  const cv::Size size = size_within(picture.size(), megapixels);
+  if (picture.empty() || size == picture.size()) return picture;
   cv::Mat small;
-  cv::resize(picture, small, {width, height}, 0, 0, cv::INTER_AREA);
+  cv::resize(picture, small, size, 0, 0, cv::INTER_AREA);
   return small;
 }
 

@@ -51,7 +51,7 @@ struct Footprint {
   std::chrono::duration<double> time{0};
 };
 
-/// Something that runs networks over batches of tiles: a CPU, a GPU.
+/// Something that runs networks over batches of tiles: a CPU, a GPU, a server with such.
 /// Threads: restore() from up to concurrency() threads at once, and from one more when it is urgent; load(), measure() and
 /// give_back_memory() while nobody else is inside; the rest from any thread.
 class Device {
@@ -97,8 +97,8 @@ class Device {
 };
 
 struct DeviceOptions {
-  /// "auto" (all CUDA devices, else Metal, else the CPU), "cpu", "cuda" (all of them), "cuda:1", "mps", "simulated"; several
-  /// separated by commas: "cuda:0,cuda:2". The same kind twice only for simulated devices.
+  /// "auto" (all CUDA devices, else Metal, else the CPU), "cpu", "cuda" (all of them), "cuda:1", "mps", "simulated",
+  /// "http://host:port" of a model server; several separated by commas: "cuda:0,cuda:2". The same twice only for simulated ones.
   std::string devices = "auto";
   int threads = 0;                                    ///< of the CPU device; 0: one per core this process may use
   std::optional<Precision> precision = std::nullopt;  ///< nullopt: what suits device and network

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "inference/remote/model_server.h"
 #include "inference/simulated_device.h"
 #include "inference/tensor_cache.h"
 #include "inference/torch_device.h"
@@ -85,6 +86,7 @@ TorchDevice::Kind cpu_kind(const DeviceOptions& options) {
 }
 
 constexpr std::string_view kSimulated = "simulated";
+constexpr std::string_view kServer = "http://";
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -107,7 +109,7 @@ Error missing(std::string_view name, const std::string& reason) {
   return make_error(ErrorCode::kDeviceFailed, "device: " + std::string(name) + " was asked for, but " + reason);
 }
 
-/// The names of single devices that `text` stands for: "cpu", "cuda:1", "mps", "simulated".
+/// The names of single devices that `text` stands for: "cpu", "cuda:1", "mps", "simulated", "http://host:port".
 Result<std::vector<std::string>> names_in(std::string_view text) {
   if (trimmed(text) == "auto") {
     if (const int count = cuda_devices(); count > 0) return names_in("cuda");
@@ -123,14 +125,15 @@ Result<std::vector<std::string>> names_in(std::string_view text) {
         return missing(name,
                        "LibTorch finds no CUDA device (driver or libtorch_cuda missing); install them, or use `device: cpu`");
       for (int i = 0; i < cuda_devices(); ++i) names.push_back("cuda:" + std::to_string(i));
-    } else if (name == "cpu" || name == "mps" || name == kSimulated) {
+    } else if (name == "cpu" || name == "mps" || name == kSimulated || name.starts_with(kServer)) {
       names.push_back(name);
     } else if (const auto index = index_in(name)) {
       names.push_back("cuda:" + std::to_string(*index));
     } else {
-      return make_error(ErrorCode::kBadConfig, "device: `" + name +
-                                                   "` is none of auto, cpu, cuda, cuda:0, cuda:1, ..., mps and simulated; "
-                                                   "several are separated by commas, and auto stands alone");
+      return make_error(ErrorCode::kBadConfig,
+                        "device: `" + name +
+                            "` is none of auto, cpu, cuda, cuda:0, cuda:1, ..., mps, simulated and "
+                            "http://<host>:<port>; several are separated by commas, and auto stands alone");
     }
     if (comma == std::string_view::npos) break;
     text.remove_prefix(comma + 1);
@@ -166,6 +169,8 @@ Result<TorchDevice::Kind> find_device(const DeviceOptions& options) {
   if (!names) return names.error();
   if (names->front() == kSimulated)
     return make_error(ErrorCode::kBadConfig, "device: a simulated device computes nothing; use another one for this");
+  if (names->front().starts_with(kServer))
+    return make_error(ErrorCode::kBadConfig, "device: a model server computes elsewhere; use another one for this");
   return kind_of(names->front(), options);
 }
 
@@ -179,6 +184,14 @@ Result<std::vector<std::unique_ptr<Device>>> open_devices(const DeviceOptions& o
       const auto simulation = parse_simulation(options.simulation);
       if (!simulation) return simulation.error();
       devices.push_back(std::make_unique<SimulatedDevice>("sim:" + std::to_string(simulated++), *simulation, options));
+      continue;
+    }
+    if (name.starts_with(kServer)) {
+      ModelServerOptions server;
+      server.precision = options.precision;
+      auto opened = open_model_server(name, server);
+      if (!opened) return opened.error();
+      devices.push_back(*std::move(opened));
       continue;
     }
     auto kind = kind_of(name, options);

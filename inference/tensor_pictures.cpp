@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "inference/full_scale.h"
+#include "inference/padding.h"
 #include "inference/pixel_pool.h"
 #include "inference/result_rows.h"
 
@@ -31,20 +32,6 @@ cv::Mat with_channels(const cv::Mat& picture, int channels) {
   return converted;
 }
 
-/// Writes `picture` times `scale` into `plane`, padding to the right and below by reflection (by repeating the edge where there
-/// are too few pixels to reflect).
-void fill(const cv::Mat& picture, double scale, cv::Mat plane) {
-  const int right = plane.cols - picture.cols;
-  const int below = plane.rows - picture.rows;
-  if (right == 0 && below == 0) {
-    picture.convertTo(plane, CV_32F, scale);
-    return;
-  }
-  cv::Mat unit;
-  picture.convertTo(unit, CV_32F, scale);
-  cv::copyMakeBorder(unit, plane, 0, below, 0, right, cv::BORDER_REFLECT_101 | cv::BORDER_ISOLATED);
-}
-
 /// Item `index` of a [N, H, W, C] tensor.
 cv::Mat plane_of(const at::Tensor& tensor, std::int64_t index) {
   const auto channels = static_cast<int>(tensor.size(3));
@@ -58,22 +45,22 @@ void fill_window(const NetworkInfo& info, const Window& window, const at::Tensor
     std::vector<cv::Mat> planes;
     cv::split(colour, planes);
     for (int c = 0; c < 3; ++c)
-      fill(planes[static_cast<std::size_t>(c)], unit_of(colour) * info.range, plane_of(input, index + c));
+      fill_padded(planes[static_cast<std::size_t>(c)], unit_of(colour) * info.range, plane_of(input, index + c));
     return;
   }
   if (info.companion == Companion::kNone) {
-    fill(with_channels(colour, info.channels), unit_of(colour) * info.range, plane_of(input, index));
+    fill_padded(with_channels(colour, info.channels), unit_of(colour) * info.range, plane_of(input, index));
     return;
   }
   const cv::Size size(static_cast<int>(input.size(2)), static_cast<int>(input.size(1)));
   cv::Mat first(size, CV_32FC(info.channels));
-  fill(with_channels(colour, info.channels), unit_of(colour) * info.range, first);
+  fill_padded(with_channels(colour, info.channels), unit_of(colour) * info.range, first);
   const bool is_depth = info.companion == Companion::kDepth;
   cv::Mat second(size, CV_32FC(is_depth ? 1 : info.channels));
   if (is_depth) {
-    fill(window.companion, 1.0 / kMillimetres, second);
+    fill_padded(window.companion, 1.0 / kMillimetres, second);
   } else {
-    fill(with_channels(window.companion, info.channels), unit_of(window.companion) * info.range, second);
+    fill_padded(with_channels(window.companion, info.channels), unit_of(window.companion) * info.range, second);
   }
   cv::Mat both = plane_of(input, index);
   std::vector<int> pairs;

@@ -44,6 +44,10 @@ Result<void> check_size(const fs::path& name, std::uint64_t size, Bytes limit) {
   return {};
 }
 
+Uploads::Limits upload_limits(const Admission::Options& options) {
+  return {options.limits.file_size, options.serve.disk, options.serve.keep};
+}
+
 }  // namespace
 
 Result<fs::path> choose_output(const fs::path& source, const fs::path& name, const std::string& wanted,
@@ -64,7 +68,9 @@ Admission::Admission(Options options, queue::JobStore& store, Hooks hooks, const
     : store_(store),
       hooks_(std::move(hooks)),
       clock_(clock),
-      spool_(options.state_dir / "spool"),
+      state_dir_(options.state_dir),
+      spool_(state_dir_ / "spool"),
+      uploads_(state_dir_ / "uploads", upload_limits(options), clock),
       options_(std::make_shared<const Options>(std::move(options))) {}
 
 std::shared_ptr<const Admission::Options> Admission::options() const {
@@ -72,10 +78,14 @@ std::shared_ptr<const Admission::Options> Admission::options() const {
   return options_;
 }
 
-void Admission::reconfigure(const config::Limits& limits, const std::string& default_network) {
+void Admission::reconfigure(const config::Limits& limits, const std::string& default_network, const config::Cascade& cascade,
+                            const config::Serve& serve) {
   const std::lock_guard lock(mutex_);
-  options_ = std::make_shared<const Options>(Options{options_->state_dir, limits, default_network});
+  options_ = std::make_shared<const Options>(Options{state_dir_, limits, default_network, cascade, options_->has_node, serve});
+  uploads_.reconfigure(upload_limits(*options_));
 }
+
+std::vector<std::string> Admission::networks() const { return hooks_.networks ? hooks_.networks() : std::vector<std::string>(); }
 
 Result<void> Admission::check_room() {
   constexpr std::chrono::milliseconds kFresh{1'000};
@@ -110,14 +120,22 @@ Result<queue::JobRequest> Admission::prepare(const wire::Submit& submit, std::st
   request.origin = std::move(origin);
   request.overwrite = submit.overwrite;
   request.preview = submit.preview;
-  request.network = submit.network.empty() ? options()->default_network : submit.network;
+  request.preview_only = submit.preview_only;
+  const auto defaults = options();
+  request.network = submit.network.empty() ? defaults->default_network : submit.network;
+  request.policy = submit.policy.empty() ? defaults->cascade.policy : submit.policy;
+  request.skip_good = submit.skip_good.value_or(defaults->cascade.skip_good);
   request.priority = submit.priority;
+  if (submit.policy == "hybrid" && !defaults->has_node) {
+    return make_error(ErrorCode::kInvalidRequest,
+                      "policy: hybrid needs a node to escalate to, and none is configured (cloud.node)");
+  }
   if (submit.deadline_seconds > 0) {
     request.deadline =
         clock_.now() + std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(submit.deadline_seconds));
   }
   if (auto known = check_network(request.network); !known) return known.error();
-  const auto read = content ? read_content(submit, *content, request) : read_path(submit, request);
+  const auto read = submit.path.empty() ? read_content(submit, content, request) : read_path(submit, request);
   if (!read) return read.error();
   return request;
 }
@@ -163,17 +181,19 @@ Result<void> Admission::read_path(const wire::Submit& submit, queue::JobRequest&
   return {};
 }
 
-Result<void> Admission::read_content(const wire::Submit& submit, std::span<const std::uint8_t> content,
+Result<void> Admission::read_content(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content,
                                      queue::JobRequest& request) {
   const fs::path name(submit.name);
   if (name.filename() != name || submit.name == "." || submit.name == "..") {
     return refusal("name must be a plain file name, not " + submit.name);
   }
-  if (auto sized = check_size(name, content.size(), options()->limits.file_size); !sized) return sized;
+  if (content) {
+    if (auto sized = check_size(name, content->size(), options()->limits.file_size); !sized) return sized;
+  }
   request.name = submit.name;
   request.spooled = true;
-  request.source = spool_.path_for(request.key, content, plain_suffix(name));
-  auto output = choose_output(request.source, name, submit.output, options()->state_dir / "results" / request.source.filename());
+  request.source = spool_.path_for(request.key, content ? sha256_hex(*content) : submit.content, plain_suffix(name));
+  auto output = choose_output(request.source, name, submit.output, state_dir_ / "results" / request.source.filename());
   if (!output) return output.error();
   request.output = *output;
 
@@ -191,10 +211,18 @@ Result<void> Admission::read_content(const wire::Submit& submit, std::span<const
       return {};
     }
   }
-  auto entry = spool_.put(request.source, content);
+  auto entry = into_spool(submit, content, request);
   if (!entry) return entry.error();
   request.identity = entry->identity;
   return {};
+}
+
+Result<Spool::Entry> Admission::into_spool(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content,
+                                           const queue::JobRequest& request) {
+  if (content) return spool_.put(request.source, *content);
+  const auto upload = uploads_.content(request.origin, submit.content);
+  if (!upload) return upload.error();
+  return spool_.adopt(request.source, *upload);
 }
 
 }  // namespace retouchd::intake

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "intake/spool.h"
+#include "intake/uploads.h"
 #include "intake/wire/request.h"
 #include "queue/job_store.h"
 
@@ -27,9 +28,12 @@ namespace retouchd::intake {
 class Admission {
  public:
   struct Options {
-    std::filesystem::path state_dir;  ///< holds spool/ and results/
+    std::filesystem::path state_dir;  ///< holds spool/, uploads/ and results/
     config::Limits limits;
     std::string default_network;
+    config::Cascade cascade{};  ///< policy and skip_good of submits that name none
+    bool has_node = false;      ///< pictures can be escalated
+    config::Serve serve{};      ///< disk and keep of uploads
   };
 
   struct Hooks {
@@ -44,8 +48,12 @@ class Admission {
 
   [[nodiscard]] bool is_draining() const { return hooks_.draining && hooks_.draining(); }
   [[nodiscard]] std::string default_network() const { return options()->default_network; }
-  /// Holds for what comes from now on; the state directory stays.
-  void reconfigure(const config::Limits& limits, const std::string& default_network);
+  /// Names in the registry; empty where nobody knows them.
+  [[nodiscard]] std::vector<std::string> networks() const;
+  [[nodiscard]] const std::filesystem::path& state_dir() const noexcept { return state_dir_; }
+  /// Holds for what comes from now on; the state directory, and whether there is a node, stay.
+  void reconfigure(const config::Limits& limits, const std::string& default_network, const config::Cascade& cascade,
+                   const config::Serve& serve);
 
   /// kBusy while the daemon drains or limits.queued_jobs are queued; else counts one more. The count is the store's, up to a
   /// second old, plus what was let through since.
@@ -53,28 +61,36 @@ class Admission {
   /// What check_room() let through did not become a job.
   void give_room_back();
 
-  /// The job that `submit` asks for. `content` is the picture when it came as bytes; it is durable in the spool when this
-  /// returns. A key that is known already gives the same request again although the picture has gone since, so that the store
-  /// finds its job. Errors: kInvalidRequest, kInputMissing, kInputUnreadable, kInputEmpty, kPictureTooLarge, kUnknownNetwork
-  /// (with the names there are), kConflict, kDiskFull, kIoError.
+  /// The job that `submit` asks for. The picture is `content` when it came as bytes, or an upload of the same origin; it is
+  /// durable in the spool when this returns. A key that is known already gives the same request again although the picture has
+  /// gone since, so that the store finds its job. Errors: kInvalidRequest, kInputMissing, kInputUnreadable, kInputEmpty,
+  /// kPictureTooLarge, kUnknownNetwork (with the names there are), kConflict, kDiskFull, kIoError.
   [[nodiscard]] Result<queue::JobRequest> prepare(const wire::Submit& submit, std::string origin,
                                                   std::optional<std::span<const std::uint8_t>> content);
 
   /// For sweep(): a copy whose request the store then refused stays until it is swept, because another job may share it.
   [[nodiscard]] const Spool& spool() const noexcept { return spool_; }
 
+  /// Pictures that come in parts; their owners are the origins of jobs.
+  [[nodiscard]] Uploads& uploads() noexcept { return uploads_; }
+
  private:
   Result<void> check_network(const std::string& name) const;
   Result<FileIdentity> identify(const wire::Submit& submit, const std::filesystem::path& source);
   Result<void> read_path(const wire::Submit& submit, queue::JobRequest& request);
-  Result<void> read_content(const wire::Submit& submit, std::span<const std::uint8_t> content, queue::JobRequest& request);
+  Result<void> read_content(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content,
+                            queue::JobRequest& request);
+  Result<Spool::Entry> into_spool(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content,
+                                  const queue::JobRequest& request);
 
   [[nodiscard]] std::shared_ptr<const Options> options() const;
 
   queue::JobStore& store_;
   const Hooks hooks_;
   const Clock& clock_;
+  const std::filesystem::path state_dir_;
   const Spool spool_;
+  Uploads uploads_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Options> options_;  // guarded by mutex_
   std::int64_t queued_ = 0;                 // guarded by mutex_

@@ -370,6 +370,8 @@ void FolderWatchEngine::submit(const std::string& path, const FileSnapshot& snap
   request.preview = options_.preview;
   request.network = watch_.network;
   request.priority = watch_.priority;
+  if (!watch_.policy.empty()) request.policy = watch_.policy;
+  request.skip_good = watch_.skip_good == config::Watch::SkipGood::kYes;
   submitter_->submit(std::move(request));
 }
 

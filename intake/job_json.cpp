@@ -35,6 +35,7 @@ json job_to_json(const queue::Job& job, const std::optional<json>& progress) {
   object["preview"] = text_or_null(job.preview.string());
   object["network"] = request.network;
   object["priority"] = request.priority;
+  object["policy"] = request.policy;
   object["deadline"] = request.deadline == kNever ? json(nullptr) : json(wire::to_iso8601(request.deadline));
   object["cancel_requested"] = job.cancel_requested;
   object["accepted_at"] = wire::to_iso8601(job.accepted_at);
@@ -45,6 +46,7 @@ json job_to_json(const queue::Job& job, const std::optional<json>& progress) {
   object["sha256"] = text_or_null(job.output_sha256);
   object["size"] = job.output_sha256.empty() ? json(nullptr) : json(job.output_size);
   object["error"] = job.error ? wire::error_to_json(*job.error) : json(nullptr);
+  object["decision"] = object_of(job.decision);
   object["details"] = object_of(job.details);
   object["progress"] = progress ? *progress : json(nullptr);
   return object;

@@ -40,6 +40,7 @@ Result<void> bind_endpoint(zmq::socket_t& socket, const std::string& key, const 
     if (auto free = make_way(*path); !free) return make_error(free.error().code, what + free.error().message);
   }
   try {
+    if (endpoint.starts_with("tcp://[")) socket.set(zmq::sockopt::ipv6, true);
     socket.bind(endpoint);
   } catch (const zmq::error_t& error) {
     return make_error(ErrorCode::kBadConfig, what + error.what());

@@ -11,14 +11,13 @@
 #include <memory>
 #include <utility>
 
+#include "intake/guest_rules.h"
 #include "intake/job_json.h"
 
 namespace retouchd::intake {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::string_view kOrigin = "zmq";
 
 Error refusal(std::string message) { return make_error(ErrorCode::kInvalidRequest, std::move(message)); }
 
@@ -48,6 +47,8 @@ Result<std::string> read_result(const queue::Job& job, std::uint64_t offset, std
 /// Whose answer it is and how it is given.
 struct ZmqOperations::Call {
   std::shared_ptr<const ZmqHooks> hooks;
+  Asker asker;
+  std::filesystem::path state_dir;
   wire::RequestId id;
   std::string_view op;
   Answered answered;
@@ -56,8 +57,9 @@ struct ZmqOperations::Call {
     if (hooks->answered) hooks->answered(op, "ok");
     answered({wire::ok_reply(id, std::move(fields)), std::move(content)});
   }
-  void fail(const Error& error) const {
+  void fail(Error error) const {
     if (hooks->answered) hooks->answered(op, error.name());
+    if (asker.is_guest) error.message = without_folder(std::move(error.message), state_dir);
     const bool busy = error.code == ErrorCode::kBusy;
     answered({wire::error_reply(id, error, busy ? std::optional(Admission::kRetryAfter) : std::nullopt), std::nullopt});
   }
@@ -69,18 +71,16 @@ ZmqOperations::ZmqOperations(queue::JobStore& store, Admission& admission, ZmqHo
       hooks_(std::make_shared<const ZmqHooks>(std::move(hooks))),
       about_(std::move(about)) {}
 
-void ZmqOperations::refuse(const wire::RequestId& id, std::string_view op, const Error& error, const Answered& answered) {
-  Call{hooks_, id, op, answered}.fail(error);
-}
-
-void ZmqOperations::run(wire::ParsedRequest request, std::optional<std::span<const std::uint8_t>> content, Answered answered) {
-  Call call{hooks_, std::move(request.id), request.op, std::move(answered)};
-  if (!request.operation) return call.fail(request.operation.error());
-  if (const auto* wanted = std::get_if<wire::Submit>(&*request.operation)) return submit(*wanted, content, std::move(call));
+void ZmqOperations::run(const Asker& asker, wire::ParsedRequest request, Content content, Answered answered) {
+  Call call{hooks_, asker, admission_.state_dir(), std::move(request.id), request.op, std::move(answered)};
+  auto operation = std::move(request.operation);
+  if (operation && asker.is_guest) operation = as_guest(std::move(*operation), asker, content.has_value());
+  if (!operation) return call.fail(operation.error());
+  if (const auto* wanted = std::get_if<wire::Submit>(&*operation)) return submit(*wanted, content, std::move(call));
   std::optional<std::string> answer_content;
   Result<json> fields = make_error(ErrorCode::kInternal, "no answer");
   try {
-    fields = answer_to(*request.operation, answer_content);
+    fields = answer_to(*operation, asker, content, answer_content);
   } catch (const std::exception& exception) {
     spdlog::error("zmq: {} failed: {}", call.op, exception.what());
     fields = make_error(ErrorCode::kInternal, std::string(call.op) + " failed: " + exception.what());
@@ -89,11 +89,11 @@ void ZmqOperations::run(wire::ParsedRequest request, std::optional<std::span<con
   call.succeed(std::move(*fields), std::move(answer_content));
 }
 
-void ZmqOperations::submit(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content, Call call) {
+void ZmqOperations::submit(const wire::Submit& submit, Content content, Call call) {
   Result<queue::JobRequest> request = make_error(ErrorCode::kInternal, "no answer");
   try {
     if (auto room = admission_.check_room(); !room) return call.fail(room.error());
-    request = admission_.prepare(submit, std::string(kOrigin), content);
+    request = admission_.prepare(submit, call.asker.origin, content);
   } catch (const std::exception& exception) {
     spdlog::error("zmq: submit failed: {}", exception.what());
     request = make_error(ErrorCode::kInternal, std::string("submit failed: ") + exception.what());
@@ -102,7 +102,8 @@ void ZmqOperations::submit(const wire::Submit& submit, std::optional<std::span<c
     admission_.give_room_back();
     return call.fail(request.error());
   }
-  json fields{{"name", request->name}, {"output", request->output.string()}};
+  json fields{{"name", request->name}};
+  if (!call.asker.is_guest) fields["output"] = request->output.string();
   store_.accept(std::move(*request),
                 [call = std::move(call), fields = std::move(fields)](const Result<queue::JobStore::Accepted>& accepted) mutable {
                   if (!accepted) return call.fail(accepted.error());
@@ -112,25 +113,52 @@ void ZmqOperations::submit(const wire::Submit& submit, std::optional<std::span<c
                 });
 }
 
-Result<json> ZmqOperations::answer_to(const wire::Operation& operation, std::optional<std::string>& content) {
-  if (const auto* status = std::get_if<wire::Status>(&operation)) return one_job(store_.get(status->job));
-  if (const auto* cancel = std::get_if<wire::Cancel>(&operation)) return one_job(store_.cancel(cancel->job));
-  if (const auto* retry = std::get_if<wire::Retry>(&operation)) return one_job(store_.retry(retry->job));
+Result<json> ZmqOperations::answer_to(const wire::Operation& operation, const Asker& asker, Content sent,
+                                      std::optional<std::string>& content) {
+  if (const auto* status = std::get_if<wire::Status>(&operation)) return one_job(job_of(status->job, asker), asker);
+  if (const auto* wanted = std::get_if<wire::Cancel>(&operation)) return cancel(wanted->job, asker);
+  if (const auto* retry = std::get_if<wire::Retry>(&operation)) return one_job(store_.retry(retry->job), asker);
   if (const auto* wanted = std::get_if<wire::List>(&operation)) return list(*wanted);
-  if (const auto* wanted = std::get_if<wire::Events>(&operation)) return events(*wanted);
-  if (const auto* wanted = std::get_if<wire::Fetch>(&operation)) return fetch(*wanted, content.emplace());
+  if (const auto* wanted = std::get_if<wire::Events>(&operation)) return events(*wanted, asker);
+  if (const auto* wanted = std::get_if<wire::Fetch>(&operation)) return fetch(*wanted, asker, content.emplace());
+  if (const auto* wanted = std::get_if<wire::Upload>(&operation)) return upload(*wanted, asker, sent);
   if (std::holds_alternative<wire::Models>(operation)) {
     return json{{"models", hooks_->models ? hooks_->models() : json::array()}, {"default", admission_.default_network()}};
   }
   if (std::holds_alternative<wire::Stats>(operation)) return hooks_->stats ? hooks_->stats() : json::object();
-  return ping();
+  return ping(asker);
 }
 
-Result<json> ZmqOperations::one_job(Result<queue::Job> job) {
+Result<queue::Job> ZmqOperations::job_of(queue::JobId id, const Asker& asker) {
+  auto job = store_.get(id);
+  if (!asker.is_guest) return job;
+  if (!job && job.error().code != ErrorCode::kUnknownJob) return job;
+  // Somebody else's job and none at all look the same.
+  if (!job || job->request.origin != asker.origin) return unknown_to_guest(id);
+  return job;
+}
+
+Result<json> ZmqOperations::one_job(Result<queue::Job> job, const Asker& asker) {
   if (!job) return job.error();
   std::optional<json> progress;
   if (hooks_->progress && job->state == queue::JobState::kRunning) progress = hooks_->progress(job->id);
-  return json{{"job", job_to_json(*job, progress)}};
+  json object = job_to_json(*job, progress);
+  if (asker.is_guest) object = job_for_guest(object, admission_.state_dir());
+  return json{{"job", std::move(object)}};
+}
+
+Result<json> ZmqOperations::cancel(queue::JobId id, const Asker& asker) {
+  if (auto job = job_of(id, asker); !job) return job.error();
+  return one_job(store_.cancel(id), asker);
+}
+
+Result<json> ZmqOperations::upload(const wire::Upload& upload, const Asker& asker, Content part) {
+  auto& uploads = admission_.uploads();
+  if (part && part->size() > wire::kMaxPart.value)
+    return refusal("a part of an upload has at most " + to_string(wire::kMaxPart) + ", not " + to_string(Bytes{part->size()}));
+  const auto progress = part ? uploads.append(asker.origin, upload, *part) : uploads.find(asker.origin, upload);
+  if (!progress) return progress.error();
+  return json{{"have", progress->have}, {"complete", progress->is_complete}};
 }
 
 Result<json> ZmqOperations::list(const wire::List& list) {
@@ -139,7 +167,7 @@ Result<json> ZmqOperations::list(const wire::List& list) {
     filter.state = queue::job_state_from_name(list.state);
     if (!filter.state) {
       return refusal("there is no state \"" + list.state +
-                     "\"; the states are queued, running, publishing, done, failed, cancelled");
+                     "\"; the states are queued, running, publishing, escalated, done, failed, cancelled");
     }
   }
   filter.origin = list.origin;
@@ -153,19 +181,20 @@ Result<json> ZmqOperations::list(const wire::List& list) {
   return json{{"jobs", std::move(rows)}, {"next", more ? json(jobs->back().id) : json(nullptr)}};
 }
 
-Result<json> ZmqOperations::events(const wire::Events& events) {
-  if (auto job = store_.get(events.job); !job) return job.error();
+Result<json> ZmqOperations::events(const wire::Events& events, const Asker& asker) {
+  if (auto job = job_of(events.job, asker); !job) return job.error();
   auto stored = store_.events(events.job);
   if (!stored) return stored.error();
   json rows = json::array();
   for (const auto& event : *stored) {
-    if (event.seq > events.since) rows.push_back(event_to_json(event));
+    if (event.seq <= events.since) continue;
+    rows.push_back(asker.is_guest ? event_for_guest(event_to_json(event), admission_.state_dir()) : event_to_json(event));
   }
   return json{{"events", std::move(rows)}};
 }
 
-Result<json> ZmqOperations::fetch(const wire::Fetch& fetch, std::string& content) {
-  auto job = store_.get(fetch.job);
+Result<json> ZmqOperations::fetch(const wire::Fetch& fetch, const Asker& asker, std::string& content) {
+  auto job = job_of(fetch.job, asker);
   if (!job) return job.error();
   const std::string label = "job " + std::to_string(fetch.job);
   if (job->state != queue::JobState::kDone) {
@@ -187,10 +216,17 @@ Result<json> ZmqOperations::fetch(const wire::Fetch& fetch, std::string& content
               {"last", fetch.offset + content.size() == job->output_size}};
 }
 
-json ZmqOperations::ping() {
+json ZmqOperations::ping(const Asker& asker) {
   json fields = about_;
   if (hooks_->health) fields.update(hooks_->health());
   fields["draining"] = admission_.is_draining();
+  if (asker.is_guest) {
+    return {{"version", fields.value("version", "")},
+            {"protocol", fields.value("protocol", 0)},
+            {"ready", fields.value("ready", !admission_.is_draining())},
+            {"draining", fields["draining"]},
+            {"networks", admission_.networks()}};
+  }
   if (auto counts = store_.counts()) fields["jobs"] = counts_to_json(*counts);
   return fields;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "intake/admission.h"
+#include "intake/asker.h"
 #include "intake/wire/reply.h"
 #include "intake/wire/request.h"
 #include "queue/job_store.h"
@@ -38,7 +39,7 @@ struct ZmqAnswer {
   std::optional<std::string> content;
 };
 
-/// Does what parsed requests ask for, without knowing how they travelled.
+/// Does what parsed requests ask for, without knowing how they travelled; for guests as guest_rules.h says.
 ///
 /// Threads: safe.
 class ZmqOperations {
@@ -50,21 +51,24 @@ class ZmqOperations {
 
   /// Answers exactly once, now or (a submit, after its commit) from the store's thread. Reads files and the store: may wait for a
   /// disk, except for a ping. Never throws.
-  void run(wire::ParsedRequest request, std::optional<std::span<const std::uint8_t>> content, Answered answered);
-
-  /// The refusal of a request, counted like every answer.
-  void refuse(const wire::RequestId& id, std::string_view op, const Error& error, const Answered& answered);
+  void run(const Asker& asker, wire::ParsedRequest request, std::optional<std::span<const std::uint8_t>> content,
+           Answered answered);
 
  private:
+  using Content = std::optional<std::span<const std::uint8_t>>;
   struct Call;
 
-  void submit(const wire::Submit& submit, std::optional<std::span<const std::uint8_t>> content, Call call);
-  [[nodiscard]] Result<nlohmann::json> answer_to(const wire::Operation& operation, std::optional<std::string>& content);
+  void submit(const wire::Submit& submit, Content content, Call call);
+  [[nodiscard]] Result<nlohmann::json> answer_to(const wire::Operation& operation, const Asker& asker, Content sent,
+                                                 std::optional<std::string>& content);
+  [[nodiscard]] Result<queue::Job> job_of(queue::JobId id, const Asker& asker);
+  [[nodiscard]] Result<nlohmann::json> cancel(queue::JobId id, const Asker& asker);
   [[nodiscard]] Result<nlohmann::json> list(const wire::List& list);
-  [[nodiscard]] Result<nlohmann::json> events(const wire::Events& events);
-  [[nodiscard]] Result<nlohmann::json> fetch(const wire::Fetch& fetch, std::string& content);
-  [[nodiscard]] Result<nlohmann::json> one_job(Result<queue::Job> job);
-  [[nodiscard]] nlohmann::json ping();
+  [[nodiscard]] Result<nlohmann::json> events(const wire::Events& events, const Asker& asker);
+  [[nodiscard]] Result<nlohmann::json> fetch(const wire::Fetch& fetch, const Asker& asker, std::string& content);
+  [[nodiscard]] Result<nlohmann::json> upload(const wire::Upload& upload, const Asker& asker, Content part);
+  [[nodiscard]] Result<nlohmann::json> one_job(Result<queue::Job> job, const Asker& asker);
+  [[nodiscard]] nlohmann::json ping(const Asker& asker);
 
   queue::JobStore& store_;
   Admission& admission_;

@@ -23,7 +23,8 @@ class ZmqOutbox {
     std::vector<std::string> envelope;  ///< routing frames, as they came
     std::string text;
     std::optional<std::string> content;
-    Bytes request_content;  ///< what came with the request, for the owner's bookkeeping
+    std::string origin;     ///< of the asker, for the owner's bookkeeping like the next
+    Bytes request_content;  ///< what came with the request
   };
 
   /// kInternal when the process has no file descriptor left.

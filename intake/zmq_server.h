@@ -18,15 +18,7 @@ struct ZmqServerOptions {
   std::string version;     ///< of the daemon, for `ping`
 };
 
-/// The daemon's messages: a ROUTER for requests and an XPUB for events (docs/protocol.md).
-///
-///   ROUTER -> parse -> worker of that client (files) or of the store -> Admission, JobStore -> outbox -> ROUTER
-///   EventPublisher ---------------------------------------------------------------------------> XPUB
-///
-/// One thread owns the sockets and never waits for a disk; submits and fetches of one client run in its order on one of four
-/// workers, everything else on one more. A submit is answered by the store's callback, so that many share one commit. When too
-/// much is under way, requests stay in their sockets: clients feel it as back-pressure. A subscriber that does not read loses
-/// events, nobody else does.
+/// The daemon's messages on this machine: a ROUTER for requests and an XPUB for events (docs/protocol.md), see ZmqLoop.
 ///
 /// Threads: safe. `store`, `admission` and `events` must outlive the server.
 class ZmqServer {
@@ -45,10 +37,10 @@ class ZmqServer {
   void stop(std::chrono::milliseconds patience = std::chrono::milliseconds(2'000));
 
  private:
-  class Loop;
-  explicit ZmqServer(std::unique_ptr<Loop> loop);
+  struct Sockets;
+  explicit ZmqServer(std::unique_ptr<Sockets> sockets);
 
-  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Sockets> sockets_;
 };
 
 }  // namespace retouchd::intake

@@ -6,7 +6,8 @@
 namespace retouchd::queue {
 namespace {
 
-constexpr std::array<std::string_view, 6> kStateNames{"queued", "running", "publishing", "done", "failed", "cancelled"};
+constexpr std::array<std::string_view, 7> kStateNames{"queued", "running",   "publishing", "done",
+                                                      "failed", "cancelled", "escalated"};
 
 }  // namespace
 

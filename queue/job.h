@@ -16,7 +16,7 @@ namespace retouchd::queue {
 using JobId = std::int64_t;  ///< 1, 2, 3, ...; never used twice
 
 /// States in the store; docs/architecture.md draws the transitions.
-enum class JobState { kQueued, kRunning, kPublishing, kDone, kFailed, kCancelled };
+enum class JobState { kQueued, kRunning, kPublishing, kDone, kFailed, kCancelled, kEscalated };
 
 [[nodiscard]] std::string_view name_of(JobState state) noexcept;  ///< "queued", "running", ...
 [[nodiscard]] std::optional<JobState> job_state_from_name(std::string_view name) noexcept;
@@ -38,6 +38,9 @@ struct JobRequest {
   bool preview = true;                 ///< write and announce a preview first
   std::string network;                 ///< name in the registry
   int priority = 0;                    ///< higher goes first
+  std::string policy = "local";        ///< "local", "hybrid" or "progressive": who makes the full pass
+  bool skip_good = false;              ///< passed on as it is when restoration would hardly improve it
+  bool preview_only = false;           ///< the preview is the result
   UnixMillis deadline = kNever;        ///< fails with kDeadlinePassed when it is not done by then; earlier goes first
 };
 
@@ -59,8 +62,10 @@ struct Job {
   std::filesystem::path preview;          ///< the preview file, once written
   std::string output_sha256;
   std::uint64_t output_size = 0;
-  std::optional<Error> error;  ///< the last failure, also while a retry is pending
-  std::string details;         ///< JSON object written on completion: size, tiles, seconds per stage
+  std::optional<Error> error;      ///< the last failure, also while a retry is pending
+  std::string decision;            ///< JSON object (queue/decision.h): where it is restored and why; empty before that is known
+  std::filesystem::path returned;  ///< what the cloud node made of it, until the result is published; else empty
+  std::string details;             ///< JSON object written on completion: size, tiles, seconds per stage
 };
 
 /// The right to work on a job: this process, this epoch.
@@ -73,10 +78,17 @@ struct Claim {
 struct JobEvent {
   JobId job = 0;
   std::int64_t seq = 0;  ///< 1, 2, 3, ... per job, dense; 0 for progress
-  std::string kind;  ///< "accepted", "started", "preview", "progress", "waiting", "retrying", "handed_back", "done", "failed",
-                     ///< "cancel_requested", "cancelled"
+  std::string kind;  ///< "accepted", "started", "preview", "level", "decided", "escalated", "returned", "fell_back", "progress",
+                     ///< "waiting", "retrying", "handed_back", "done", "failed", "cancel_requested", "cancelled"
   UnixMillis at{};
   std::string body;  ///< JSON object with the event's own fields
+};
+
+/// An event that somebody outside is to be told of, until he was.
+struct Notification {
+  std::string id;  ///< ULID; the same in every attempt
+  JobEvent event;
+  int attempts = 0;  ///< that failed
 };
 
 }  // namespace retouchd::queue

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int kLongestList = 1000;  // a long read keeps the log from being used again from its start
 
+UnixMillis time_in(const Rows& rows, int column) { return UnixMillis(std::chrono::milliseconds(rows.integer(column))); }
+
 }  // namespace
 
 JobReader::JobReader(const std::filesystem::path& file, const Clock& clock)
@@ -29,8 +31,10 @@ JobReader::JobReader(const std::filesystem::path& file, const Clock& clock)
           "SELECT 1 FROM job INDEXED BY job_suspect WHERE state='queued' AND not_before=0 AND crashes>0 LIMIT 1")),
       active_(database_.prepare(
           "SELECT coalesce(max(crashes),-1) FROM job INDEXED BY job_active WHERE state IN('running','publishing')")),
-      waiting_(
-          database_.prepare("SELECT min(not_before) FROM job INDEXED BY job_waiting WHERE state='queued' AND not_before>0")) {}
+      waiting_(database_.prepare("SELECT min(not_before) FROM job INDEXED BY job_waiting WHERE state='queued' AND not_before>0")),
+      due_(database_.prepare("SELECT id, job, seq, kind, at, body, attempts FROM notification INDEXED BY notification_due "
+                             "WHERE due<=?1 ORDER BY due, id LIMIT ?2")),
+      next_due_(database_.prepare("SELECT min(due) FROM notification INDEXED BY notification_due WHERE due IS NOT NULL")) {}
 
 template <class Question>
 auto JobReader::ask(Question question) -> std::invoke_result_t<Question> {
@@ -71,8 +75,7 @@ Result<std::vector<JobEvent>> JobReader::events(JobId id) {
     {
       Rows rows = events_.query(id);
       while (rows.next()) {
-        events.push_back(
-            {id, rows.integer(0), rows.text(1), UnixMillis(std::chrono::milliseconds(rows.integer(2))), rows.text(3)});
+        events.push_back({id, rows.integer(0), rows.text(1), time_in(rows, 2), rows.text(3)});
       }
     }
     // Every job has at least its "accepted".
@@ -93,7 +96,7 @@ Result<std::optional<Job>> JobReader::find_by_key(const std::string& key) {
     job.id = rows.integer(0);
     job.request.key = key;
     job.state = job_state_from_name(rows.text(1)).value_or(JobState::kDone);
-    job.finished_at = UnixMillis(std::chrono::milliseconds(rows.integer(2)));
+    job.finished_at = time_in(rows, 2);
     job.output = rows.text(3);
     return std::optional<Job>(std::move(job));
   });
@@ -108,6 +111,28 @@ Result<bool> JobReader::is_own_output(const std::filesystem::path& output, const
     }
     Rows rows = remembered_output_.query(output);
     return rows.next() && rows.text(0) == sha256;
+  });
+}
+
+Result<std::vector<Notification>> JobReader::due_notifications(int limit) {
+  return ask([&]() -> Result<std::vector<Notification>> {
+    std::vector<Notification> due;
+    Rows rows = due_.query(clock_.now(), std::clamp(limit, 0, kLongestList));
+    while (rows.next()) {
+      due.push_back({rows.text(0),
+                     {rows.integer(1), rows.integer(2), rows.text(3), time_in(rows, 4), rows.text(5)},
+                     static_cast<int>(rows.integer(6))});
+    }
+    return due;
+  });
+}
+
+Result<std::optional<UnixMillis>> JobReader::next_notification() {
+  return ask([&]() -> Result<std::optional<UnixMillis>> {
+    Rows rows = next_due_.query();
+    rows.next();
+    if (rows.is_null(0)) return std::optional<UnixMillis>();
+    return std::optional(time_in(rows, 0));
   });
 }
 
@@ -130,7 +155,7 @@ Result<std::optional<UnixMillis>> JobReader::next_ready(UnixMillis suspects_firs
     Rows rows = waiting_.query();
     rows.next();
     if (rows.is_null(0)) return std::optional<UnixMillis>();
-    return std::optional(UnixMillis(std::chrono::milliseconds(rows.integer(0))));
+    return std::optional(time_in(rows, 0));
   });
 }
 

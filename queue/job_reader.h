@@ -27,6 +27,8 @@ class JobReader {
   [[nodiscard]] Result<std::vector<JobEvent>> events(JobId id);
   [[nodiscard]] Result<std::optional<Job>> find_by_key(const std::string& key);
   [[nodiscard]] Result<bool> is_own_output(const std::filesystem::path& output, const std::string& sha256);
+  [[nodiscard]] Result<std::vector<Notification>> due_notifications(int limit);
+  [[nodiscard]] Result<std::optional<UnixMillis>> next_notification();
   /// As JobStore::next_ready(); from `suspects_first` on, suspects are claimed before the others.
   [[nodiscard]] Result<std::optional<UnixMillis>> next_ready(UnixMillis suspects_first);
 
@@ -41,6 +43,7 @@ class JobReader {
   Database database_;
   Statement get_, events_, find_key_, find_remembered_, output_, remembered_output_;
   Statement ready_, suspect_, active_, waiting_;
+  Statement due_, next_due_;
 };
 
 }  // namespace retouchd::queue

@@ -24,15 +24,22 @@ json parsed(const std::string& text) {
   return value;
 }
 
+json object_of(const std::string& text) {
+  json value = parsed(text);
+  return value.is_object() ? value : json{{"details", value}};
+}
+
 json error_fields(const Error& error) { return {{"code", error.name()}, {"message", error.message}, {"remedy", error.remedy()}}; }
 
 }  // namespace
 
 const std::string kJobColumns =
     "id, key, origin, source, device, inode, size, mtime_ns, spooled, name, output, error_report, overwrite, wants_preview, "
-    "network, priority, deadline, state, cancel_requested, epoch, claims, attempts, crashes, accepted_at, not_before, "
+    "network, priority, policy, skip_good, preview_only, deadline, state, cancel_requested, epoch, claims, attempts, crashes, "
+    "accepted_at, not_before, "
     "started_at, "
-    "finished_at, preview_path, output_path, output_sha256, output_size, error_code, error_message, error_stage, details";
+    "finished_at, preview_path, output_path, output_sha256, output_size, error_code, error_message, error_stage, "
+    "decision, returned_path, details";
 
 Job read_job(const Rows& rows) {
   Job job;
@@ -55,6 +62,9 @@ Job read_job(const Rows& rows) {
   job.request.preview = integer() != 0;
   job.request.network = text();
   job.request.priority = static_cast<int>(integer());
+  job.request.policy = text();
+  job.request.skip_good = integer() != 0;
+  job.request.preview_only = integer() != 0;
   job.request.deadline = time_in(rows, column++);
   job.state = job_state_from_name(text()).value_or(JobState::kFailed);
   job.cancel_requested = integer() != 0;
@@ -83,6 +93,8 @@ Job read_job(const Rows& rows) {
   } else {
     column += 2;
   }
+  job.decision = text();
+  job.returned = text();
   job.details = text();
   return job;
 }
@@ -105,6 +117,11 @@ std::string hash_of(const JobRequest& request) {
     add(std::to_string(request.identity.inode));
     add(std::to_string(request.identity.mtime_ns));
   }
+  // Only what was asked for: hashes of jobs that were accepted before these existed stay what they were.
+  const JobRequest unasked;
+  if (request.policy != unasked.policy) add("policy " + request.policy);
+  if (request.skip_good != unasked.skip_good) add("skip_good");
+  if (request.preview_only != unasked.preview_only) add("preview_only");
   const auto* bytes = static_cast<const std::uint8_t*>(static_cast<const void*>(all.data()));
   return sha256_hex({bytes, all.size()});
 }
@@ -118,9 +135,10 @@ std::string accepted_body(const JobRequest& request) {
                   {"origin", request.origin}});
 }
 
+std::string object_body(const std::string& given) { return text_of(object_of(given)); }
+
 std::string preview_body(const std::filesystem::path& preview, const std::string& given) {
-  json body = parsed(given);
-  if (!body.is_object()) body = json{{"details", body}};
+  json body = object_of(given);
   body["path"] = preview.native();
   return text_of(body);
 }

@@ -26,6 +26,7 @@ extern const std::string kJobColumns;
 
 /// The bodies of events.
 [[nodiscard]] std::string accepted_body(const JobRequest& request);
+[[nodiscard]] std::string object_body(const std::string& given);  ///< `given` as it is, when it is a JSON object
 [[nodiscard]] std::string preview_body(const std::filesystem::path& preview, const std::string& given);
 [[nodiscard]] std::string retry_body(const Error& error, UnixMillis when);
 [[nodiscard]] std::string failed_body(const Job& job, const Error& error);

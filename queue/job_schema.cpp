@@ -1,6 +1,7 @@
 #include "queue/job_schema.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/statfs.h>
 
 #include <cerrno>
@@ -17,7 +18,7 @@ namespace retouchd::queue {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x72746368;  // "rtch"
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 
 /// Above this the check at opening would take seconds; `retouch doctor` and the operating guide run it on purpose.
 constexpr Bytes kCheckedAtOpening = mebibytes(64);
@@ -27,8 +28,7 @@ constexpr Bytes kCheckedAtOpening = mebibytes(64);
 //
 // Small partial indexes keep claiming cheap with a million jobs waiting: a job leaves job_waiting for job_ready when its
 // back-off has passed, so neither fresh jobs nor retries are scanned past.
-constexpr const char* kSchema = R"sql(
-CREATE TABLE job(
+constexpr const char* kJobTable = R"sql((
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   key TEXT NOT NULL UNIQUE,
   request_hash TEXT NOT NULL,
@@ -43,8 +43,11 @@ CREATE TABLE job(
   wants_preview INTEGER NOT NULL,
   network TEXT NOT NULL,
   priority INTEGER NOT NULL,
+  policy TEXT NOT NULL DEFAULT 'local',
+  skip_good INTEGER NOT NULL DEFAULT 0,
+  preview_only INTEGER NOT NULL DEFAULT 0,
   deadline INTEGER NOT NULL,
-  state TEXT NOT NULL CHECK(state IN('queued','running','publishing','done','failed','cancelled')),
+  state TEXT NOT NULL CHECK(state IN('queued','running','publishing','done','failed','cancelled','escalated')),
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   epoch INTEGER NOT NULL DEFAULT 0,
   owner TEXT,
@@ -63,16 +66,23 @@ CREATE TABLE job(
   temporary TEXT,
   superseded INTEGER NOT NULL DEFAULT 0,
   error_code TEXT, error_message TEXT, error_stage TEXT,
+  decision TEXT,
+  returned_path TEXT,
   details TEXT,
   CHECK((state IN('running','publishing')) = (owner IS NOT NULL))
 ) STRICT;
+)sql";
+
+constexpr const char* kJobIndexes = R"sql(
 CREATE INDEX job_suspect ON job(crashes, priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes>0;
 CREATE INDEX job_waiting ON job(not_before) WHERE state='queued' AND not_before>0;
 CREATE INDEX job_active ON job(crashes) WHERE state IN('running','publishing');
 CREATE UNIQUE INDEX job_output ON job(output_path) WHERE output_path IS NOT NULL AND superseded=0;
 CREATE INDEX job_state ON job(state, id);
 CREATE INDEX job_finished ON job(finished_at) WHERE finished_at IS NOT NULL;
+)sql";
 
+constexpr const char* kOtherTables = R"sql(
 CREATE TABLE event(
   job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
   seq INTEGER NOT NULL,
@@ -106,12 +116,39 @@ CREATE INDEX job_ready_oldest ON job(id) WHERE state='queued' AND not_before=0 A
 )sql";
 static_assert(kSmallFile == Bytes{1048576});
 
-// Version 1 knew no deadlines: its jobs have none.
-constexpr const char* kFromVersion1 = R"sql(
-ALTER TABLE job ADD COLUMN deadline INTEGER NOT NULL DEFAULT 9223372036854775807;
-DROP INDEX job_ready;
+// notifications.h says what `due` means.
+constexpr const char* kNotifications = R"sql(
+CREATE TABLE notification(
+  id TEXT PRIMARY KEY,
+  job INTEGER NOT NULL REFERENCES job(id) ON DELETE CASCADE,
+  seq INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX notification_due ON notification(due, id) WHERE due IS NOT NULL;
+CREATE UNIQUE INDEX notification_job ON notification(job, seq);
 )sql";
+
+// Version 1 knew no deadlines: its jobs have none.
+constexpr const char* kFromVersion1 = "ALTER TABLE job ADD COLUMN deadline INTEGER NOT NULL DEFAULT 9223372036854775807";
 static_assert(kNever.time_since_epoch().count() == 9223372036854775807);
+
+// Version 2 had no state 'escalated', and a CHECK cannot be altered: the jobs move to a new table. The numbers of forgotten jobs
+// stay used. New columns get their defaults.
+constexpr const char* kJobColumnsOfVersion2 =
+    "id, key, request_hash, origin, source, device, inode, size, mtime_ns, spooled, name, output, error_report, overwrite, "
+    "wants_preview, network, priority, deadline, state, cancel_requested, epoch, owner, claims, attempts, crashes, accepted_at, "
+    "not_before, started_at, finished_at, preview_path, output_path, output_sha256, output_size, replaces_sha256, temporary, "
+    "superseded, error_code, error_message, error_stage, details";
+constexpr const char* kReplaceJobTable = R"sql(
+DELETE FROM sqlite_sequence WHERE name='job_moved';
+INSERT INTO sqlite_sequence(name, seq) SELECT 'job_moved', seq FROM sqlite_sequence WHERE name='job';
+DROP TABLE job;
+ALTER TABLE job_moved RENAME TO job;
+)sql";
 
 Error refusal(const std::filesystem::path& file, const std::string& reason) {
   return make_error(ErrorCode::kStoreFailed, "cannot use the job store " + file.string() + ": " + reason);
@@ -135,19 +172,26 @@ bool is_network_file_system(const std::filesystem::path& directory) {
 
 void create_tables(Database& database) {
   database.execute("BEGIN IMMEDIATE");
-  database.execute(kSchema);
-  database.execute(kReadyIndexes);
+  database.execute(std::string("CREATE TABLE job") + kJobTable);
+  for (const char* sql : {kJobIndexes, kReadyIndexes, kOtherTables, kNotifications}) database.execute(sql);
   database.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
   database.execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
   database.execute("COMMIT");
 }
 
-void migrate_from_version_1(Database& database) {
+void migrate(Database& database, const std::filesystem::path& file, std::int64_t version) {
+  spdlog::info("bringing the job store {} from schema {} to {}", file.string(), version, kSchemaVersion);
+  // Dropping the old table must not take the events along. Has no effect inside a transaction.
+  database.execute("PRAGMA foreign_keys=OFF");
   database.execute("BEGIN IMMEDIATE");
-  database.execute(kFromVersion1);
-  database.execute(kReadyIndexes);
+  if (version == 1) database.execute(kFromVersion1);
+  const std::string columns = kJobColumnsOfVersion2;
+  database.execute(std::string("CREATE TABLE job_moved") + kJobTable);
+  database.execute("INSERT INTO job_moved(" + columns + ") SELECT " + columns + " FROM job ORDER BY id");
+  for (const char* sql : {kReplaceJobTable, kJobIndexes, kReadyIndexes, kNotifications}) database.execute(sql);
   database.execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
   database.execute("COMMIT");
+  database.execute("PRAGMA foreign_keys=ON");
 }
 
 /// Creates the tables or checks those that are there.
@@ -173,7 +217,7 @@ Result<void> prepare_schema(Database& database, const std::filesystem::path& fil
     if (verdict != "ok")
       return refusal(file, "it is damaged (" + verdict + "); restore a backup, or move it away to start empty");
   }
-  if (!is_new && version == 1) migrate_from_version_1(database);
+  if (!is_new && version < kSchemaVersion) migrate(database, file, version);
   return {};
 }
 

@@ -62,7 +62,7 @@ class JobStore {
   };
 
   /// Jobs by state, as the metrics and the status page show them.
-  using Counts = std::array<std::int64_t, 6>;  ///< indexed by JobState
+  using Counts = std::array<std::int64_t, 7>;  ///< indexed by JobState
 
   virtual ~JobStore() = default;
 
@@ -84,6 +84,17 @@ class JobStore {
 
   [[nodiscard]] virtual Result<void> record_preview(Claim claim, const std::filesystem::path& preview,
                                                     const std::string& body) = 0;
+  /// What was decided about a running job (queue/decision.h), as stored and announced ("decided").
+  [[nodiscard]] virtual Result<void> record_decision(Claim claim, const std::string& decision) = 0;
+  /// A usable result of a lower level exists ("level"); `body` is a JSON object that names it.
+  [[nodiscard]] virtual Result<void> record_level(Claim claim, const std::string& body) = 0;
+  /// running -> escalated ("escalated", with the decision): the job belongs to whoever works on it elsewhere, under this claim's
+  /// epoch, also after a restart, and counts as no crash. kCancelled when cancellation was requested (call finish_cancelled).
+  [[nodiscard]] virtual Result<void> escalate(Claim claim, const std::string& decision) = 0;
+  /// escalated -> queued, ready at once. With `returned`, a complete and durable file: "returned"; without: "fell_back". `body`:
+  /// JSON object, the event's own fields. The decision is replaced.
+  [[nodiscard]] virtual Result<void> take_back(Claim claim, const std::string& decision, const std::filesystem::path& returned,
+                                               const std::string& body) = 0;
   /// Also kBusy when another job is publishing at the same path at this moment (retry later), kCancelled when cancellation was
   /// requested (call finish_cancelled). May be repeated in `publishing`.
   [[nodiscard]] virtual Result<void> begin_publishing(Claim claim, const Publication& publication) = 0;
@@ -98,11 +109,11 @@ class JobStore {
   /// Ends a running job whose cancellation was requested.
   [[nodiscard]] virtual Result<void> finish_cancelled(Claim claim) = 0;
 
-  /// Queued: cancelled at once. Running: a request that the pipeline honours within one batch. Terminal or publishing: unchanged
-  /// (idempotent). Returns the job as it is after the call, or kUnknownJob.
+  /// Queued or escalated: cancelled at once. Running: a request that the pipeline honours within one batch. Terminal or
+  /// publishing: unchanged (idempotent). Returns the job as it is after the call, or kUnknownJob.
   [[nodiscard]] virtual Result<Job> cancel(JobId id) = 0;
-  /// failed or cancelled -> queued with its counters reset, and without its deadline when that has passed. Any other state:
-  /// unchanged.
+  /// failed or cancelled -> queued with its counters reset, without its decision, and without its deadline when that has passed.
+  /// Any other state: unchanged.
   [[nodiscard]] virtual Result<Job> retry(JobId id) = 0;
 
   [[nodiscard]] virtual Result<Job> get(JobId id) = 0;
@@ -117,6 +128,16 @@ class JobStore {
   /// Forgets terminal jobs that finished before `done_before` (done, cancelled) or `failed_before` (failed); returns how many.
   /// Watch keys of forgotten jobs are kept, so that an old picture in the watched folder is not restored again.
   [[nodiscard]] virtual Result<int> forget(UnixMillis done_before, UnixMillis failed_before) = 0;
+
+  /// Notifications that are due, the oldest first; of each job only its oldest one, so that its events are told in order. They
+  /// are made, in the transaction of their event, for the kinds that the store was opened with, and go with their job.
+  [[nodiscard]] virtual Result<std::vector<Notification>> due_notifications(int limit) = 0;
+  /// When the next one will be due (may be past); nullopt: none waits.
+  [[nodiscard]] virtual Result<std::optional<UnixMillis>> next_notification() = 0;
+  /// Delivered, or given up. Succeeds when it is gone already, as does the next one.
+  [[nodiscard]] virtual Result<void> forget_notification(const std::string& id) = 0;
+  /// One more failed attempt; due again at `when`.
+  [[nodiscard]] virtual Result<void> delay_notification(const std::string& id, UnixMillis when) = 0;
 
   /// Called after every commit with its events, in order. Set before the first use.
   virtual void set_listener(std::function<void(const std::vector<JobEvent>&)> listener) = 0;

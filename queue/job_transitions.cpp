@@ -23,7 +23,8 @@ std::string label(JobId id) { return "job " + std::to_string(id); }
 
 }  // namespace
 
-JobTransitions::JobTransitions(Database& database, const Clock& clock, std::string boot_id)
+JobTransitions::JobTransitions(Database& database, const Clock& clock, std::string boot_id,
+                               const std::vector<std::string>& notify)
     : clock_(clock),
       boot_id_(std::move(boot_id)),
       suspects_first_from_(clock.now() + kSuspectsGoLast),
@@ -32,10 +33,13 @@ JobTransitions::JobTransitions(Database& database, const Clock& clock, std::stri
       find_remembered_(database.prepare("SELECT job, request_hash FROM remembered WHERE key=?1")),
       insert_(database.prepare("INSERT INTO job(key, request_hash, origin, source, device, inode, size, mtime_ns, spooled, name, "
                                "output, error_report, "
-                               "overwrite, wants_preview, network, priority, deadline, state, accepted_at) "
-                               "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,'queued',?18) RETURNING id")),
+                               "overwrite, wants_preview, network, priority, deadline, policy, skip_good, preview_only, state, "
+                               "accepted_at) "
+                               "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,'queued',"
+                               "?21) RETURNING id")),
       insert_event_(database.prepare("INSERT INTO event(job, seq, at, kind, body) "
                                      "SELECT ?1, coalesce(max(seq),0)+1, ?2, ?3, ?4 FROM event WHERE job=?1 RETURNING seq")),
+      notifications_(database, notify),
       order_(database),
       suspect_runs_(database.prepare(
           "SELECT 1 FROM job INDEXED BY job_active WHERE state IN('running','publishing') AND crashes>0 LIMIT 1")),
@@ -46,25 +50,32 @@ JobTransitions::JobTransitions(Database& database, const Clock& clock, std::stri
       start_(database.prepare("UPDATE job SET state='running', owner=?2, epoch=epoch+1, claims=claims+1, started_at=?3 "
                               "WHERE id=?1 AND state='queued'")),
       preview_(database.prepare("UPDATE job SET preview_path=?3 WHERE id=?1 AND epoch=?2")),
+      decision_(database.prepare("UPDATE job SET decision=?3 WHERE id=?1 AND epoch=?2 AND state='running'")),
+      escalate_(database.prepare("UPDATE job SET state='escalated', owner=NULL, decision=?3, returned_path=NULL "
+                                 "WHERE id=?1 AND epoch=?2 AND state='running'")),
+      take_back_(database.prepare("UPDATE job SET state='queued', not_before=0, decision=?3, returned_path=?4 "
+                                  "WHERE id=?1 AND epoch=?2 AND state='escalated'")),
       owner_of_output_(database.prepare("SELECT id, state FROM job WHERE output_path=?1 AND superseded=0")),
       supersede_(database.prepare("UPDATE job SET superseded=1 WHERE id=?1")),
       publish_(
           database.prepare("UPDATE job SET state='publishing', output_path=?3, temporary=?4, output_sha256=?5, output_size=?6, "
                            "replaces_sha256=?7, superseded=0 WHERE id=?1 AND epoch=?2 AND state IN('running','publishing')")),
-      complete_(database.prepare("UPDATE job SET state='done', owner=NULL, temporary=NULL, replaces_sha256=NULL, details=?3, "
-                                 "finished_at=?4, error_code=NULL, error_message=NULL, error_stage=NULL "
-                                 "WHERE id=?1 AND epoch=?2 AND state='publishing'")),
+      complete_(database.prepare(
+          "UPDATE job SET state='done', owner=NULL, temporary=NULL, replaces_sha256=NULL, returned_path=NULL, details=?3, "
+          "finished_at=?4, error_code=NULL, error_message=NULL, error_stage=NULL "
+          "WHERE id=?1 AND epoch=?2 AND state='publishing'")),
       requeue_(
           database.prepare("UPDATE job SET state='queued', owner=NULL, temporary=NULL, not_before=?3, attempts=?4, crashes=?5, "
                            "error_code=coalesce(?6,error_code), error_message=coalesce(?7,error_message), "
                            "error_stage=coalesce(?8,error_stage) "
                            "WHERE id=?1 AND epoch=?2 AND state IN('running','publishing')")),
-      end_(database.prepare("UPDATE job SET state=?3, owner=NULL, temporary=NULL, not_before=0, finished_at=?4, crashes=?5, "
-                            "error_code=?6, error_message=?7, error_stage=?8 "
-                            "WHERE id=?1 AND epoch=?2 AND state IN('queued','running','publishing')")),
+      end_(database.prepare(
+          "UPDATE job SET state=?3, owner=NULL, temporary=NULL, returned_path=NULL, not_before=0, finished_at=?4, crashes=?5, "
+          "error_code=?6, error_message=?7, error_stage=?8 "
+          "WHERE id=?1 AND epoch=?2 AND state IN('queued','running','publishing','escalated')")),
       request_cancel_(database.prepare("UPDATE job SET cancel_requested=1 WHERE id=?1 AND epoch=?2 AND state='running'")),
       retry_(database.prepare(
-          "UPDATE job SET state='queued', cancel_requested=0, claims=0, attempts=0, crashes=0, not_before=0, "
+          "UPDATE job SET state='queued', cancel_requested=0, claims=0, attempts=0, crashes=0, not_before=0, decision=NULL, "
           "deadline=iif(deadline<=?3,?4,deadline), finished_at=NULL, error_code=NULL, error_message=NULL, error_stage=NULL "
           "WHERE id=?1 AND epoch=?2 AND state IN('failed','cancelled')")),
       finished_(database.prepare("SELECT id, state FROM job INDEXED BY job_finished WHERE finished_at IS NOT NULL AND "
@@ -92,7 +103,7 @@ Result<JobStore::Accepted> JobTransitions::accept(const JobRequest& request) {
     Rows rows = insert_.query(request.key, hash, request.origin, request.source, request.identity.device, request.identity.inode,
                               request.identity.size, request.identity.mtime_ns, request.spooled, request.name, request.output,
                               request.error_report, request.overwrite, request.preview, request.network, request.priority,
-                              request.deadline, now);
+                              request.deadline, request.policy, request.skip_good, request.preview_only, now);
     if (rows.next()) id = rows.integer(0);
   }
   changes_.counts[static_cast<std::size_t>(JobState::kQueued)] += 1;
@@ -156,6 +167,42 @@ Result<void> JobTransitions::record_preview(Claim claim, const std::filesystem::
   if (!job) return job.error();
   expect_one(preview_.run(claim.id, claim.epoch, preview), claim.id);
   add_event(claim.id, "preview", preview_body(preview, body));
+  return {};
+}
+
+Result<void> JobTransitions::record_decision(Claim claim, const std::string& decision) {
+  auto job = owned(claim, JobState::kRunning, JobState::kRunning);
+  if (!job) return job.error();
+  expect_one(decision_.run(claim.id, claim.epoch, decision), claim.id);
+  add_event(claim.id, "decided", object_body(decision));
+  return {};
+}
+
+Result<void> JobTransitions::record_level(Claim claim, const std::string& body) {
+  auto job = owned(claim, JobState::kRunning, JobState::kRunning);
+  if (!job) return job.error();
+  add_event(claim.id, "level", object_body(body));
+  return {};
+}
+
+Result<void> JobTransitions::escalate(Claim claim, const std::string& decision) {
+  auto job = owned(claim, JobState::kRunning, JobState::kRunning);
+  if (!job) return job.error();
+  if (job->cancel_requested) return make_error(ErrorCode::kCancelled, label(claim.id) + " was cancelled");
+  expect_one(escalate_.run(claim.id, claim.epoch, decision), claim.id);
+  move(*job, JobState::kEscalated);
+  add_event(claim.id, "escalated", object_body(decision));
+  return {};
+}
+
+Result<void> JobTransitions::take_back(Claim claim, const std::string& decision, const std::filesystem::path& returned,
+                                       const std::string& body) {
+  auto job = owned(claim, JobState::kEscalated, JobState::kEscalated);
+  if (!job) return job.error();
+  const auto file = returned.empty() ? std::nullopt : std::optional(returned);
+  expect_one(take_back_.run(claim.id, claim.epoch, decision, file), claim.id);
+  move(*job, JobState::kQueued);
+  add_event(claim.id, file ? "returned" : "fell_back", object_body(body));
   return {};
 }
 
@@ -230,7 +277,7 @@ Result<void> JobTransitions::finish_cancelled(Claim claim) {
 Result<Job> JobTransitions::cancel(JobId id) {
   auto job = find(id);
   if (!job) return job.error();
-  if (job->state == JobState::kQueued) {
+  if (job->state == JobState::kQueued || job->state == JobState::kEscalated) {
     end(*job, JobState::kCancelled, "cancelled", cancelled_body(*job), job->error);
   } else if (job->state == JobState::kRunning && !job->cancel_requested) {
     expect_one(request_cancel_.run(id, job->epoch), id);
@@ -337,6 +384,7 @@ void JobTransitions::add_event(JobId id, std::string_view kind, const std::strin
   JobEvent event{id, 0, std::string(kind), clock_.now(), body};
   Rows rows = insert_event_.query(id, event.at, kind, body);
   if (rows.next()) event.seq = rows.integer(0);
+  notifications_.add(event);
   changes_.events.push_back(std::move(event));
 }
 

@@ -11,6 +11,7 @@
 #include "queue/claim_order.h"
 #include "queue/job.h"
 #include "queue/job_store.h"
+#include "queue/notifications.h"
 #include "queue/sqlite_database.h"
 
 namespace retouchd::queue {
@@ -29,11 +30,17 @@ class JobTransitions {
     JobStore::Counts counts{};  ///< differences
   };
 
-  JobTransitions(Database& database, const Clock& clock, std::string boot_id);
+  /// `notify`: the kinds of events that get a notification.
+  JobTransitions(Database& database, const Clock& clock, std::string boot_id, const std::vector<std::string>& notify);
 
   Result<JobStore::Accepted> accept(const JobRequest& request);
   Result<std::vector<Job>> claim(const ClaimRequest& request);
   Result<void> record_preview(Claim claim, const std::filesystem::path& preview, const std::string& body);
+  Result<void> record_decision(Claim claim, const std::string& decision);
+  Result<void> record_level(Claim claim, const std::string& body);
+  Result<void> escalate(Claim claim, const std::string& decision);
+  Result<void> take_back(Claim claim, const std::string& decision, const std::filesystem::path& returned,
+                         const std::string& body);
   Result<void> begin_publishing(Claim claim, const JobStore::Publication& publication);
   Result<void> complete(Claim claim, const std::string& details);
   Result<void> retry_at(Claim claim, const Error& error, UnixMillis when, bool count_attempt);
@@ -47,6 +54,9 @@ class JobTransitions {
 
   /// The process died during this job: back to the queue with crashes + 1, or failed with kCrashedDaemon at `max_crashes`.
   void record_crash(const Job& job, int max_crashes);
+
+  /// What waits to be told outside.
+  [[nodiscard]] Notifications& notifications() noexcept { return notifications_; }
 
   /// When suspects have waited for others long enough: from then on they are claimed first.
   [[nodiscard]] UnixMillis suspects_first_from() const noexcept { return suspects_first_from_; }
@@ -72,9 +82,11 @@ class JobTransitions {
   Changes changes_;
 
   Statement find_, find_key_, find_remembered_, insert_, insert_event_;
+  Notifications notifications_;
   ClaimOrder order_;
   Statement suspect_runs_, wake_, suspects_, start_;
-  Statement preview_, owner_of_output_, supersede_, publish_, complete_;
+  Statement preview_, decision_, escalate_, take_back_;
+  Statement owner_of_output_, supersede_, publish_, complete_;
   Statement requeue_, end_, request_cancel_, retry_;
   Statement finished_, remember_, forget_;
 };

@@ -54,6 +54,19 @@ class SqliteJobStore final : public JobStore {
   Result<void> record_preview(Claim claim, const std::filesystem::path& preview, const std::string& body) override {
     return change([&](JobTransitions& transitions) { return transitions.record_preview(claim, preview, body); });
   }
+  Result<void> record_decision(Claim claim, const std::string& decision) override {
+    return change([&](JobTransitions& transitions) { return transitions.record_decision(claim, decision); });
+  }
+  Result<void> record_level(Claim claim, const std::string& body) override {
+    return change([&](JobTransitions& transitions) { return transitions.record_level(claim, body); });
+  }
+  Result<void> escalate(Claim claim, const std::string& decision) override {
+    return change([&](JobTransitions& transitions) { return transitions.escalate(claim, decision); });
+  }
+  Result<void> take_back(Claim claim, const std::string& decision, const std::filesystem::path& returned,
+                         const std::string& body) override {
+    return change([&](JobTransitions& transitions) { return transitions.take_back(claim, decision, returned, body); });
+  }
   Result<void> begin_publishing(Claim claim, const Publication& publication) override {
     return change([&](JobTransitions& transitions) { return transitions.begin_publishing(claim, publication); });
   }
@@ -99,6 +112,15 @@ class SqliteJobStore final : public JobStore {
     }
   }
 
+  Result<std::vector<Notification>> due_notifications(int limit) override { return reader_.due_notifications(limit); }
+  Result<std::optional<UnixMillis>> next_notification() override { return reader_.next_notification(); }
+  Result<void> forget_notification(const std::string& id) override {
+    return change([&](JobTransitions& transitions) { return transitions.notifications().forget(id); });
+  }
+  Result<void> delay_notification(const std::string& id, UnixMillis when) override {
+    return change([&](JobTransitions& transitions) { return transitions.notifications().delay(id, when); });
+  }
+
   void set_listener(std::function<void(const std::vector<JobEvent>&)> listener) override {
     writer_.set_listener(std::move(listener));
   }
@@ -136,7 +158,7 @@ Result<std::unique_ptr<JobStore>> open_sqlite_job_store(const SqliteJobStoreOpti
   auto database = open_job_database(options.file);
   if (!database) return database.error();
   try {
-    auto transitions = std::make_unique<JobTransitions>(**database, clock, options.boot_id);
+    auto transitions = std::make_unique<JobTransitions>(**database, clock, options.boot_id, options.notify);
     recover_jobs(**database, *transitions, options.max_crashes);
     auto recovered = transitions->take_changes().events;
     const auto counts = count_jobs(**database);

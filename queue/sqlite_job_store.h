@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -12,9 +13,10 @@
 namespace retouchd::queue {
 
 struct SqliteJobStoreOptions {
-  std::filesystem::path file;  ///< created with mode 0600; its folder must exist
-  std::string boot_id;         ///< names this process; owner of its claims
-  int max_crashes = 3;         ///< a job during which the process died that often is failed with kCrashedDaemon
+  std::filesystem::path file;            ///< created with mode 0600; its folder must exist
+  std::string boot_id;                   ///< names this process; owner of its claims
+  int max_crashes = 3;                   ///< a job during which the process died that often is failed with kCrashedDaemon
+  std::vector<std::string> notify = {};  ///< kinds of events that get a Notification
   StoreObserver observer = {};
 };
 
@@ -24,7 +26,9 @@ struct SqliteJobStoreOptions {
 /// kStoreFailed: leave.
 ///
 /// Opening recovers what a dead process left: `publishing` jobs are finished or redone by their sha256 (publisher.h), `running`
-/// ones go back to the queue with crashes + 1. The caller must hold the state directory's lock.
+/// ones go back to the queue with crashes + 1; `escalated` ones stay with whoever works on them. A file of an older version is
+/// brought up to date first (20 seconds for a million jobs; for that moment it takes twice its space). The caller must hold the
+/// state directory's lock.
 ///
 /// Errors at opening: kStoreFailed with file, reason and remedy (not a database, newer schema, no permission, network file
 /// system).

@@ -43,11 +43,57 @@ Error naming(Error error, const std::filesystem::path& source) {
   return error;
 }
 
+/// The whole factor by which `large` is larger than `small` along both sides; 0: there is none.
+int factor_between(cv::Size small, cv::Size large) {
+  const int factor = large.width / std::max(1, small.width);
+  return small * factor == large ? factor : 0;
+}
+
 }  // namespace
+
+Result<void> Decode::read_source(PictureRun& run, const Settings& settings) {
+  const std::filesystem::path& source = run.job.request.source;
+  const auto file = read_file(source, settings.file_size, &run.identity);
+  if (!file) return file.error();
+  auto picture = image::decode(*file, settings.limits);
+  if (!picture) return naming(picture.error(), source);
+  if (!picture->metadata_warning.empty()) spdlog::warn("job {}: {}", run.job.id, picture->metadata_warning);
+  run.picture = *std::move(picture);
+  return {};
+}
+
+Result<void> Decode::take_returned(PictureRun& run, const Settings& settings) {
+  const std::filesystem::path& returned = run.job.returned;
+  const auto original = probe(run.job.request.source, settings);
+  if (!original) return naming(original.error(), run.job.request.source);
+  const auto header = probe(returned, settings);
+  if (!header) return naming(header.error(), returned);
+  inference::NetworkInfo sizes = run.network;  // the node's network may enlarge by another factor
+  sizes.scale = static_cast<int>(std::max(1U, header->header.width / std::max(1U, original->header.width)));
+  auto reserved = memory_.reserve(std::min(estimate_memory(original->header, original->file, sizes), memory_.capacity()));
+  if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");
+  run.memory = std::move(*reserved);
+
+  if (auto read = read_source(run, settings); !read) return read;
+  const auto file = read_file(returned, Bytes{header->file.value + 1});
+  if (!file) return file.error();
+  auto picture = image::decode(*file, settings.limits);
+  if (!picture) return naming(picture.error(), returned);
+  const int factor = factor_between(run.picture.colour.size(), picture->colour.size());
+  if (factor < 1 || picture->colour.type() != run.picture.colour.type()) {
+    return make_error(ErrorCode::kCloudFailed, returned.string() + " is not of its original's size and type");
+  }
+  run.picture.colour = picture->colour;
+  run.is_returned = true;
+  return {};
+}
 
 Result<void> Decode::process(const RunPtr& run) {
   const auto settings = settings_.get();
   const std::filesystem::path& source = run->job.request.source;
+  if (!run->job.decision.empty()) {
+    if (auto decision = queue::decision_from_text(run->job.decision)) run->decision = *std::move(decision);
+  }
 
   auto network = networks_.find(run->job.request.network);
   if (!network) return network.error();
@@ -56,6 +102,18 @@ Result<void> Decode::process(const RunPtr& run) {
   if (run->network.companion != inference::Companion::kNone && run->job.request.spooled) {
     return make_error(ErrorCode::kInvalidRequest, "the network " + run->network.name + " restores pairs of files; " +
                                                       run->job.request.name + " came as bytes, alone: submit it by path");
+  }
+
+  if (!run->job.returned.empty()) {
+    const auto taken = take_returned(*run, *settings);
+    if (taken || taken.error().code == ErrorCode::kBusy) return taken;
+    spdlog::warn("job {} is restored here: what the node sent back cannot be used: {}", run->job.id, taken.error().message);
+    run->memory = {};
+    run->decision.route = queue::Route::kLocal;
+    run->decision.fallback = "local_full";
+    run->decision.code = "bad_answer";
+    run->decision.reason = "what the node sent back cannot be used: " + taken.error().message;
+    if (auto recorded = store_.record_decision(run->claim(), queue::to_text(run->decision)); !recorded) return recorded;
   }
 
   run->computed_as = devices_.computed_as(run->network);
@@ -91,12 +149,7 @@ Result<void> Decode::process(const RunPtr& run) {
   if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   run->memory = std::move(*reserved);
 
-  const auto file = read_file(source, settings->file_size, &run->identity);
-  if (!file) return file.error();
-  auto picture = image::decode(*file, settings->limits);
-  if (!picture) return naming(picture.error(), source);
-  if (!picture->metadata_warning.empty()) spdlog::warn("job {}: {}", run->job.id, picture->metadata_warning);
-  run->picture = *std::move(picture);
+  if (auto read = read_source(*run, *settings); !read) return read;
   if (run->network.companion != inference::Companion::kNone) {
     auto companion = read_companion(source, run->picture, run->network.companion, settings->limits, settings->file_size);
     if (!companion) return companion.error();

@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "inference/registry.h"
+#include "queue/job_store.h"
 #include "queue/memory_ledger.h"
 #include "stages/device_pool.h"
 #include "stages/picture_run.h"
@@ -12,7 +13,8 @@
 namespace retouchd::stages {
 
 /// File -> Picture. Reads the header first, plans the picture's way, sets the memory for it aside (waiting for it when needed),
-/// then decodes.
+/// then decodes. A picture that a cloud node has restored comes back through here: its pixels are those that were sent back, all
+/// else is the original's; when they cannot be used, it is restored here.
 /// Threads: process() from several at once for different runs.
 class Decode {
  public:
@@ -24,17 +26,21 @@ class Decode {
   };
 
   Decode(const Options& options, const SettingsCell& settings, const inference::Registry& networks, DevicePool& devices,
-         queue::MemoryLedger& memory)
-      : options_(options), settings_(settings), networks_(networks), devices_(devices), memory_(memory) {}
+         queue::MemoryLedger& memory, queue::JobStore& store)
+      : options_(options), settings_(settings), networks_(networks), devices_(devices), memory_(memory), store_(store) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
 
  private:
+  [[nodiscard]] static Result<void> read_source(PictureRun& run, const Settings& settings);
+  [[nodiscard]] Result<void> take_returned(PictureRun& run, const Settings& settings);
+
   const Options options_;
   const SettingsCell& settings_;
   const inference::Registry& networks_;
   DevicePool& devices_;
   queue::MemoryLedger& memory_;
+  queue::JobStore& store_;
 };
 
 }  // namespace retouchd::stages

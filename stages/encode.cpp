@@ -39,11 +39,18 @@ std::string details_of(const PictureRun& run, std::string_view warning) {
                          {"height", run.picture.height()},
                          {"network", run.network.name},
                          {"network_sha256", run.network.sha256},
-                         {"route", run.route},
-                         {"mode", run.plan.is_single_pass ? "single_pass" : "tiled"},
-                         {"tiles", run.plan.tiles.count()},
-                         {"tile", {run.plan.tiles.tile.width, run.plan.tiles.tile.height}},
+                         {"route", queue::name_of(run.decision.route)},
                          {"seconds", run.seconds}};
+  if (run.is_tiled.load()) {
+    details["mode"] = run.plan.is_single_pass ? "single_pass" : "tiled";
+    details["tiles"] = run.plan.tiles.count();
+    details["tile"] = {run.plan.tiles.tile.width, run.plan.tiles.tile.height};
+  }
+  if (run.decision.level_megapixels > 0) details["level_megapixels"] = run.decision.level_megapixels;
+  if (!run.decision.node.empty() && (run.is_returned || run.decision.route == queue::Route::kServer)) {
+    details["node"] = run.decision.node;
+  }
+  if (!run.decision.fallback.empty()) details["fallback"] = run.decision.fallback;
   if (run.network.companion != Companion::kNone) {
     const FileIdentity& identity = run.companion_identity;  // intake takes the file that was used along with its original
     details["companion"] = {{"path", companion_path(run.job.request.source, run.network.companion).string()},
@@ -94,7 +101,9 @@ Result<void> Encode::process(const RunPtr& run) {
   const std::filesystem::path wanted = is_depth ? depth_output(request.source, request.output) : request.output;
   const std::filesystem::path target = target_for(picture, wanted, &format);
   std::string warning = picture.metadata_warning;
-  const auto file = image::encode(picture, format, settings->output, &warning);
+  const bool is_untouched = run->decision.route == queue::Route::kSkip;
+  const auto file =
+      is_untouched ? read_file(request.source, settings->file_size) : image::encode(picture, format, settings->output, &warning);
   if (!file) return file.error();
   run->seconds[std::string(kName)] = Seconds(std::chrono::steady_clock::now() - start).count();
 

@@ -42,7 +42,8 @@ Infer::Outcome Infer::process(queue::Batch batch) {
     pictures.insert(tile.picture);
     report.useful_pixels += static_cast<std::uint64_t>(pass_of(tile).core_of(tile.index).area());
   }
-  report.device = member_.device->name();
+  const std::string device = member_.device->name();
+  report.device = device;
   report.tiles = batch.tiles.size();
   report.capacity = member_.batch;
   report.pictures = pictures.size();
@@ -161,6 +162,10 @@ Result<cv::Mat> Infer::restore_in_parts(const queue::Tile& tile) {
 void Infer::after_failure(Tiles tiles, const Error& error, Outcome& outcome) {
   const NetworkInfo& network = pass_of(tiles.front()).network();
   if (const auto alive = member_.gate.probe(network); !alive) {
+    if (alive.error().code == ErrorCode::kBadWeights) {  // a network is gone or does not fit any more; the device is there
+      for (const queue::Tile& tile : tiles) fail(tile, alive.error());
+      return;
+    }
     observer_.tiles_rerun(member_.device->name(), RerunReason::kDeviceLost, tiles.size());
     outcome.error = alive.error().message;
     for (queue::Tile& tile : tiles) {

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "queue/decision.h"
 
 namespace retouchd::stages {
 
@@ -37,7 +39,7 @@ enum class RerunReason {
 
 /// One batch that went through a device.
 struct BatchReport {
-  std::string_view device;
+  std::string device;
   std::size_t tiles = 0;
   std::size_t capacity = 0;           ///< tiles that it could have held
   std::size_t pictures = 0;           ///< different ones
@@ -70,6 +72,8 @@ class PipelineObserver {
   virtual void tiles_resumed(std::size_t tiles) { (void)tiles; }
   /// The seam ratio (seam_meter.h) of a picture that was put together from several tiles.
   virtual void seams_measured(double ratio) { (void)ratio; }
+  /// Where a picture is restored; told once an attempt that decides.
+  virtual void routed(const queue::Decision& decision) { (void)decision; }
   virtual void preview_ready(Seconds since_accepted) { (void)since_accepted; }
   virtual void job_done(Seconds since_accepted) { (void)since_accepted; }
   virtual void job_retried(ErrorCode code) { (void)code; }

@@ -32,6 +32,19 @@ void Outcomes::done(PictureRun& run) {
   leave(run, {});
 }
 
+void Outcomes::wait(PictureRun& run, const Error& error, std::chrono::milliseconds pause) {
+  if (!run.end()) return;
+  observer_.job_retried(error.code);
+  leave(run, store_.retry_at(run.claim(), error, clock_.now() + pause, false));
+}
+
+void Outcomes::escalated(PictureRun& run) {
+  if (!run.end()) return;
+  auto recorded = store_.escalate(run.claim(), queue::to_text(run.decision));
+  if (!recorded && recorded.error().code == ErrorCode::kCancelled) recorded = store_.finish_cancelled(run.claim());
+  leave(run, recorded);
+}
+
 void Outcomes::failed(PictureRun& run, const Error& error) {
   if (!run.end()) return;
   leave(run, record_failure(run, error));

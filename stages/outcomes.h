@@ -30,6 +30,10 @@ class Outcomes {
   void done(PictureRun& run);
   /// Retries, waits or fails by the error's code and the attempts so far.
   void failed(PictureRun& run, const Error& error);
+  /// Back to the queue for so long, for a reason outside the job.
+  void wait(PictureRun& run, const Error& error, std::chrono::milliseconds pause);
+  /// It goes on elsewhere, as its decision says.
+  void escalated(PictureRun& run);
   /// Both leave a run alone whose result is being published. Cancelled by request:
   void cancelled(PictureRun& run);
   /// Drain: as if never claimed.

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "image/picture.h"
 #include "inference/network_info.h"
+#include "queue/decision.h"
 #include "queue/job.h"
 #include "queue/memory_ledger.h"
 #include "stages/observer.h"
@@ -30,7 +31,12 @@ struct PictureRun {
   image::Picture picture;                              ///< decode; after merge its planes are the restored ones
   cv::Mat companion;                                   ///< decode: the second picture that the network wants, or empty
   FileIdentity companion_identity;                     ///< of the second picture's file
-  std::string route;                                   ///< route: "local"
+  bool is_returned = false;                            ///< decode: the pixels are those that a cloud node sent back
+  queue::Decision decision;                            ///< route, or decode from an earlier attempt: where it is restored
+  bool wants_levels = false;                           ///< route: its full pass comes after the levels
+  cv::Mat small;                                       ///< preview: the picture made small, or empty
+  cv::Mat small_restored;                              ///< preview: `small` after the network
+  std::optional<queue::ScoreParts> parts;              ///< score, of pictures larger than a preview
   std::string computed_as;                             ///< decode: precision and library, which results depend on
   PicturePlan plan;                                    ///< decode: how it goes through the network
   std::optional<double> seam_ratio;                    ///< merge: seam_meter.h, where there were several tiles
@@ -39,6 +45,8 @@ struct PictureRun {
   std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
 
   [[nodiscard]] queue::Claim claim() const noexcept { return {job.id, job.epoch}; }
+  /// Where it is restored was decided in an earlier attempt, which holds.
+  [[nodiscard]] bool is_settled() const noexcept { return !decision.policy.empty(); }
 
   /// True once the end was reported (done, failed, cancelled, handed back): what is left of the work is dropped.
   [[nodiscard]] bool is_over() const noexcept { return phase_.load() == Phase::kOver; }

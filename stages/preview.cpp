@@ -1,13 +1,9 @@
 #include "stages/preview.h"
 
-#include <future>
 #include <nlohmann/json.hpp>
 
-#include "image/codec.h"
 #include "image/resize.h"
-#include "queue/publisher.h"
-#include "stages/tile_plan.h"
-#include "stages/tiled_pass.h"
+#include "stages/small_pass.h"
 
 namespace retouchd::stages {
 
@@ -15,52 +11,42 @@ std::filesystem::path Preview::path_of(const std::filesystem::path& folder, queu
   return folder / (std::to_string(id) + ".jpg");
 }
 
-Result<cv::Mat> Preview::restore(const RunPtr& run, const cv::Mat& small) {
-  auto promise = std::make_shared<std::promise<Result<cv::Mat>>>();
-  auto future = promise->get_future();
-  TiledPass::Ends ends;
-  ends.complete = [promise](cv::Mat restored) { promise->set_value(std::move(restored)); };
-  ends.failed = [promise](const Error& error) { promise->set_value(error); };
-  promise.reset();  // from here on the tiles own it: when they are dropped unfinished, the promise breaks
-  {
-    const auto pass = std::make_shared<TiledPass>(
-        run, small, cv::Mat(), plan_best_tiles(small.size(), run->network, options_.largest_tile), true, std::move(ends));
-    if (!TiledPass::push_tiles(pass, scheduler_)) return make_error(ErrorCode::kBusy, "the daemon is stopping");
+double Preview::megapixels_for(const PictureRun& run, const Settings& settings) {
+  if (!run.companion.empty() || run.is_returned) return 0;  // depth is nothing to look at
+  const queue::JobRequest& request = run.job.request;
+  bool is_wanted = (settings.preview && request.preview && run.job.preview.empty()) || request.preview_only;
+  double wanted = settings.preview_megapixels;
+  if (!run.is_settled()) {
+    // Levels begin with the preview, and a score is surer when it was looked at.
+    is_wanted = is_wanted || (settings.preview && request.preview) || request.policy == "progressive";
+  } else if (run.decision.route == queue::Route::kLevel || run.decision.route == queue::Route::kPreview) {
+    is_wanted = true;
+    if (run.decision.level_megapixels > 0) wanted = run.decision.level_megapixels;
   }
-  try {
-    return future.get();
-  } catch (const std::future_error&) {
-    return make_error(ErrorCode::kCancelled, "the job ended while its preview was made");
-  }
+  const bool is_smaller = wanted < static_cast<double>(run.picture.colour.total()) / 1e6;
+  return is_wanted && is_smaller ? wanted : 0;
 }
 
 Result<void> Preview::process(const RunPtr& run) {
   const auto settings = settings_.get();
   const auto start = clock_.now();
-  const image::Picture& picture = run->picture;
-  const bool is_made = !run->job.preview.empty();  // by an earlier attempt
-  const double megapixels = static_cast<double>(picture.colour.total()) / 1e6;
-  if (!settings->preview || !run->job.request.preview || is_made || megapixels <= settings->preview_megapixels) return {};
-  if (!run->companion.empty()) return {};  // a pair has no preview: depth is nothing to look at
-
-  image::Picture small;
-  const cv::Mat shrunk =
-      image::shrink_to(picture.colour, settings->preview_megapixels / (run->network.scale * run->network.scale));
-  auto restored = restore(run, shrunk);
+  const double megapixels = megapixels_for(*run, *settings);
+  if (megapixels == 0) return {};
+  const int scale = run->network.scale;
+  run->small = image::shrink_to(run->picture.colour, megapixels / (scale * scale));
+  auto restored = restore_small(run, run->small, options_.largest_tile, true, scheduler_);
   if (!restored) return restored.error();
-  restored->convertTo(small.colour, CV_8U, restored->depth() == CV_16U ? 1.0 / 257.0 : 1.0);
-  small.metadata = picture.metadata;  // colours mean nothing without their profile
-  image::EncodeOptions options;
-  options.jpeg_quality = settings->preview_quality;
-  const auto file = image::encode(small, image::FileFormat::kJpeg, options);
-  if (!file) return file.error();
+  run->small_restored = *std::move(restored);
+  if (!run->job.preview.empty()) return {};  // announced by an earlier attempt
 
   const std::filesystem::path path = path_of(options_.folder, run->job.id);
-  if (auto written = queue::Publisher::write_atomically(path, *file); !written) return written;
-  nlohmann::json body{{"path", path.string()},
-                      {"width", small.width()},
-                      {"height", small.height()},
-                      {"seconds", std::chrono::duration<double>(clock_.now() - start).count()}};
+  if (auto written = write_small(run->small_restored, run->picture.metadata, settings->preview_quality, path); !written) {
+    return written;
+  }
+  const nlohmann::json body{{"path", path.string()},
+                            {"width", run->small_restored.cols},
+                            {"height", run->small_restored.rows},
+                            {"seconds", std::chrono::duration<double>(clock_.now() - start).count()}};
   if (auto recorded = store_.record_preview(run->claim(), path, body.dump()); !recorded) return recorded;
   observer_.preview_ready(clock_.now() - run->job.accepted_at);
   return {};

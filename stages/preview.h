@@ -18,9 +18,9 @@ struct PreviewOptions {
   int largest_tile = 512;
 };
 
-/// Picture -> a small restored JPEG, announced before the full pass starts. Its tiles overtake those of full passes; the stage's
-/// thread waits for them. Pictures no larger than a preview get none: their result is as quick. Threads: process() from several
-/// at once for different runs.
+/// Picture -> a small restored copy, as a JPEG that is announced before the full pass starts, and for the stages that decide. Its
+/// tiles overtake those of full passes; the stage's thread waits for them. Pictures no larger than a preview get none: their
+/// result is as quick. Threads: process() from several at once for different runs.
 class Preview {
  public:
   static constexpr std::string_view kName = "preview";
@@ -40,7 +40,8 @@ class Preview {
   [[nodiscard]] static std::filesystem::path path_of(const std::filesystem::path& folder, queue::JobId id);
 
  private:
-  [[nodiscard]] Result<cv::Mat> restore(const RunPtr& run, const cv::Mat& small);
+  /// Size of the smaller copy that this run needs; 0: none.
+  [[nodiscard]] static double megapixels_for(const PictureRun& run, const Settings& settings);
 
   const SettingsCell& settings_;
   const PreviewOptions options_;

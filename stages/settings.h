@@ -4,11 +4,15 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "base/units.h"
 #include "image/codec.h"
 
 namespace retouchd::stages {
+
+class Calibration;
+class GainPredictor;
 
 /// What of the stages' behaviour may change while the daemon runs.
 struct Settings {
@@ -21,6 +25,14 @@ struct Settings {
   bool preview = true;
   double preview_megapixels = 1.0;
   int preview_quality = 85;
+
+  double threshold = 0.9;           ///< of the score, below which `hybrid` escalates
+  double good_enough_db = 36;       ///< `progressive` ends with a level that lost no more
+  std::vector<double> levels{4.0};  ///< megapixels between preview and full size, rising
+  double skip_share = 0.5;          ///< of the recent pictures that may be passed on untouched
+  enum class Fallback { kLocalFull, kLocalPreview, kQueue } fallback = Fallback::kLocalFull;  ///< node away or over budget
+  std::shared_ptr<const Calibration> calibration;                                             ///< null: the built-in one
+  std::shared_ptr<const GainPredictor> gain;  ///< null: no picture is passed on untouched
 };
 
 /// The settings in force. A stage asks once for each picture. Threads: safe.

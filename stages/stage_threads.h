@@ -27,11 +27,14 @@ class StageThreads {
   std::vector<std::jthread> threads_;
 };
 
-/// A stage's whole thread: takes runs from `in`, lets the stage work, hands them to `out` (nullptr: the stage passes them on
-/// itself). Nothing that a stage returns or throws gets past here: the job fails, the thread goes on. A run whose deadline has
-/// passed fails before the stage begins.
+/// Where a run goes after a stage; nullptr: the stage passed it on itself.
+using NextQueue = std::function<queue::BoundedQueue<RunPtr>*(const PictureRun&)>;
+
+/// A stage's whole thread: takes runs from `in`, lets the stage work, hands those that are not over to their next queue. Nothing
+/// that a stage returns or throws gets past here: the job fails, the thread goes on. A run whose deadline has passed fails before
+/// the stage begins.
 template <class Stage>
-void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueue<RunPtr>* out, Outcomes& outcomes,
+void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, const NextQueue& next, Outcomes& outcomes,
                PipelineObserver& observer, const Clock& clock = system_clock()) {
   while (std::optional<RunPtr> run = in.pop()) {
     if ((*run)->is_over()) continue;
@@ -53,7 +56,10 @@ void run_stage(Stage& stage, queue::BoundedQueue<RunPtr>& in, queue::BoundedQueu
       Error error = result.error();
       if (error.stage.empty()) error.stage = Stage::kName;
       outcomes.failed(**run, error);
-    } else if (out != nullptr) {
+      continue;
+    }
+    if ((*run)->is_over()) continue;
+    if (queue::BoundedQueue<RunPtr>* out = next(**run)) {
       (*run)->seconds[std::string(Stage::kName)] = took.count();
       if (!out->push(*run)) outcomes.hand_back(**run);
     }

@@ -53,7 +53,7 @@ TiledPass::Ends Tile::ends_for(const RunPtr& run, const std::shared_ptr<TileLog>
     // Refused only when the pipeline is closed; the job was handed back then.
     (void)finished_.push(finished);
   };
-  ends.failed = [this, run](const Error& error) { outcomes_.failed(*run, error); };
+  ends.failed = [this, run](const Error& error) { failed_(*run, error); };
   ends.progress = [this, id = run->job.id](int done, int total) { progress_(id, done, total); };
   if (log) ends.placed = [this, log](int index, const cv::Mat& kept) { log_writer_.add(log, index, kept); };
   return ends;

@@ -8,7 +8,6 @@
 #include "queue/bounded_queue.h"
 #include "queue/tile_scheduler.h"
 #include "stages/observer.h"
-#include "stages/outcomes.h"
 #include "stages/picture_run.h"
 #include "stages/settings.h"
 #include "stages/tile_log_writer.h"
@@ -30,15 +29,18 @@ class Tile {
     std::filesystem::path unfinished;  ///< folder of the tiles of unfinished pictures
   };
 
+  /// What becomes of a run whose tiles failed.
+  using FailureListener = std::function<void(PictureRun&, const Error&)>;
+
   Tile(Options options, const SettingsCell& settings, queue::TileScheduler& scheduler, queue::BoundedQueue<RunPtr>& finished,
-       TileLogWriter& log_writer, PipelineObserver& observer, Outcomes& outcomes, ProgressListener progress)
+       TileLogWriter& log_writer, PipelineObserver& observer, FailureListener failed, ProgressListener progress)
       : options_(std::move(options)),
         settings_(settings),
         scheduler_(scheduler),
         finished_(finished),
         log_writer_(log_writer),
         observer_(observer),
-        outcomes_(outcomes),
+        failed_(std::move(failed)),
         progress_(std::move(progress)) {}
 
   [[nodiscard]] Result<void> process(const RunPtr& run);
@@ -56,7 +58,7 @@ class Tile {
   queue::BoundedQueue<RunPtr>& finished_;
   TileLogWriter& log_writer_;
   PipelineObserver& observer_;
-  Outcomes& outcomes_;
+  const FailureListener failed_;
   const ProgressListener progress_;
 };
 

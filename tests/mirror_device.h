@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <opencv2/core.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,7 @@ class MirrorDevice final : public inference::Device {
     const std::lock_guard lock(mutex_);
     ++probes_;
     changed_.notify_all();
-    if (lost_) return make_error(ErrorCode::kDeviceFailed, name_ + " is lost");
+    if (lost_) return make_error(*lost_, name_ + " is lost");
     return inference::Footprint{};
   }
 
@@ -88,10 +89,10 @@ class MirrorDevice final : public inference::Device {
     const std::lock_guard lock(mutex_);
     plain_fate_ = fate;
   }
-  /// Every call and every probe fails.
-  void lose(bool lost) {
+  /// Every call fails, and every probe with `code`.
+  void lose(bool lost, ErrorCode code = ErrorCode::kDeviceFailed) {
     const std::lock_guard lock(mutex_);
-    lost_ = lost;
+    lost_ = lost ? std::optional(code) : std::nullopt;
   }
   /// Calls wait after so many, until release().
   void hold(std::size_t after = 0) {
@@ -164,7 +165,7 @@ class MirrorDevice final : public inference::Device {
   std::size_t hold_after_ = std::numeric_limits<std::size_t>::max();
   bool held_ = false;
   bool busy_ = false;
-  bool lost_ = false;
+  std::optional<ErrorCode> lost_;
   int probes_ = 0;
   int plain_calls_ = 0;
   int given_back_ = 0;

@@ -2,11 +2,14 @@
 
 #include <array>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <random>
 #include <utility>
 #include <vector>
 #include <zmq.hpp>
+
+#include "intake/wire/key_file.h"
 
 namespace retouchd::wire {
 namespace {
@@ -14,6 +17,12 @@ namespace {
 /// Replies and events that nobody has taken yet may pile up here rather than be dropped by the daemon.
 constexpr int kReceiveHighWater = 100'000;
 constexpr int kSendHighWater = 10'000;
+/// To a node each message may hold a part of a picture.
+constexpr int kNodeHighWater = 64;
+constexpr std::int64_t kLargestNodeFrame = static_cast<std::int64_t>((kMaxChunk + kibibytes(64)).value);
+/// JSON of a node: its answers are short, and parsed values take far more memory than their text.
+constexpr std::size_t kLongestNodeJson = kibibytes(256).value;
+constexpr int kMostFrames = 3;
 /// A subscription to "hello.<something>" is answered by the daemon, see docs/protocol.md.
 constexpr std::string_view kHello = "hello.";
 
@@ -22,6 +31,7 @@ using Frames = std::vector<zmq::message_t>;
 /// All frames of one message, or nullopt when none is waiting.
 std::optional<Frames> receive_frames(zmq::socket_t& socket) {
   Frames frames;
+  bool more = false;
   do {
     zmq::message_t frame;
     try {
@@ -30,9 +40,28 @@ std::optional<Frames> receive_frames(zmq::socket_t& socket) {
       if (error.num() == EINTR) return std::nullopt;
       throw;
     }
-    frames.push_back(std::move(frame));
-  } while (frames.back().more());
+    more = frame.more();
+    if (frames.size() < kMostFrames) frames.push_back(std::move(frame));
+  } while (more);
   return frames;
+}
+
+/// For a line that may be slow, lossy, or die without a word, to a node that may do anything.
+void prepare_for_node(zmq::socket_t& socket, const CurveKeys& keys) {
+  socket.set(zmq::sockopt::curve_serverkey, keys.server_public);
+  socket.set(zmq::sockopt::curve_publickey, keys.own_public);
+  socket.set(zmq::sockopt::curve_secretkey, keys.own_secret);
+  socket.set(zmq::sockopt::connect_timeout, 10'000);
+  socket.set(zmq::sockopt::handshake_ivl, 10'000);
+  socket.set(zmq::sockopt::heartbeat_ivl, 10'000);
+  socket.set(zmq::sockopt::heartbeat_timeout, 30'000);
+  socket.set(zmq::sockopt::heartbeat_ttl, 30'000);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::reconnect_ivl, 250);
+  socket.set(zmq::sockopt::reconnect_ivl_max, 10'000);
+  socket.set(zmq::sockopt::maxmsgsize, kLargestNodeFrame);
+  socket.set(zmq::sockopt::rcvhwm, kNodeHighWater);
+  socket.set(zmq::sockopt::sndhwm, kNodeHighWater);
 }
 
 }  // namespace
@@ -43,21 +72,25 @@ struct Client::Sockets {
   zmq::socket_t events{context, zmq::socket_type::sub};
   std::deque<Incoming> kept;
   bool greeted = false;
+  std::size_t most_json = std::numeric_limits<std::size_t>::max();  ///< of a reply; a longer one is dropped
 
-  Result<void> connect(zmq::socket_t& socket, const std::string& endpoint);
+  Result<void> connect(zmq::socket_t& socket, const std::string& endpoint, const std::optional<CurveKeys>& curve = {});
 
   std::optional<Incoming> take_reply();
   std::optional<Incoming> take_event();
   std::optional<Incoming> receive(std::chrono::milliseconds timeout);
 };
 
-Result<void> Client::Sockets::connect(zmq::socket_t& socket, const std::string& endpoint) {
+Result<void> Client::Sockets::connect(zmq::socket_t& socket, const std::string& endpoint, const std::optional<CurveKeys>& curve) {
   try {
     socket.set(zmq::sockopt::linger, 0);
     socket.set(zmq::sockopt::rcvhwm, kReceiveHighWater);
     socket.set(zmq::sockopt::sndhwm, kSendHighWater);
     socket.set(zmq::sockopt::reconnect_ivl, 100);
     socket.set(zmq::sockopt::reconnect_ivl_max, 1'000);
+    if (curve) prepare_for_node(socket, *curve);
+    if (curve) most_json = kLongestNodeJson;
+    if (endpoint.starts_with("tcp://[")) socket.set(zmq::sockopt::ipv6, true);
     socket.connect(endpoint);
   } catch (const zmq::error_t& error) {
     return make_error(ErrorCode::kBadConfig, "cannot connect to " + endpoint + ": " + error.what());
@@ -68,6 +101,7 @@ Result<void> Client::Sockets::connect(zmq::socket_t& socket, const std::string& 
 std::optional<Client::Incoming> Client::Sockets::take_reply() {
   auto frames = receive_frames(requests);
   if (!frames) return std::nullopt;
+  if (frames->front().size() > most_json) return std::nullopt;
   auto reply = parse_reply(frames->front().to_string_view());
   if (!reply) return std::nullopt;  // not ours; the caller's time-out speaks for it
   if (frames->size() > 1) reply->content = frames->at(1).to_string();
@@ -104,9 +138,14 @@ std::optional<Client::Incoming> Client::Sockets::receive(std::chrono::millisecon
 Client::Client(std::unique_ptr<Sockets> sockets) : sockets_(std::move(sockets)) {}
 Client::~Client() = default;
 
-Result<std::unique_ptr<Client>> Client::connect(const std::string& requests) {
+Result<std::unique_ptr<Client>> Client::connect(const std::string& requests, const std::optional<CurveKeys>& curve) {
+  if (curve) {
+    for (const auto* key : {&curve->server_public, &curve->own_public, &curve->own_secret}) {
+      if (key->size() != kCurveKeyLength) return make_error(ErrorCode::kBadConfig, "a CURVE key has 40 characters");
+    }
+  }
   auto sockets = std::make_unique<Sockets>();
-  if (auto connected = sockets->connect(sockets->requests, requests); !connected) return connected.error();
+  if (auto connected = sockets->connect(sockets->requests, requests, curve); !connected) return connected.error();
   return std::unique_ptr<Client>(new Client(std::move(sockets)));
 }
 
@@ -130,7 +169,9 @@ Result<void> Client::listen(const std::string& events, std::span<const std::stri
 Result<void> Client::send(const Request& request, std::span<const std::uint8_t> content) {
   const auto text = to_text(request);
   if (!text) return text.error();
-  const bool with_content = std::holds_alternative<Submit>(request.operation) && !content.empty();
+  const bool may_have_content =
+      std::holds_alternative<Submit>(request.operation) || std::holds_alternative<Upload>(request.operation);
+  const bool with_content = may_have_content && !content.empty();
   try {
     const auto more = with_content ? zmq::send_flags::sndmore : zmq::send_flags::none;
     if (!sockets_->requests.send(zmq::buffer(*text), more | zmq::send_flags::dontwait)) {
@@ -152,10 +193,10 @@ Client::Incoming Client::next(std::chrono::milliseconds timeout) {
   return sockets_->receive(timeout).value_or(Incoming{});
 }
 
-Result<Reply> Client::call(Operation operation, std::chrono::milliseconds timeout) {
+Result<Reply> Client::call(Operation operation, std::chrono::milliseconds timeout, std::span<const std::uint8_t> content) {
   const std::string name(name_of(operation));
   const std::string id = "call-" + std::to_string(++calls_);
-  if (auto sent = send({id, std::move(operation)}); !sent) return sent.error();
+  if (auto sent = send({id, std::move(operation)}, content); !sent) return sent.error();
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   for (auto left = timeout; left.count() > 0;
        left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())) {

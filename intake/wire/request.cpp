@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-enum class Kind { kText, kInteger, kNumber, kFlag };
+enum class Kind { kText, kHash, kInteger, kNumber, kFlag };
 
 /// One field that a request may have. For texts `most` is the longest length in bytes; numbers are above `least`.
 struct Field {
@@ -31,12 +31,16 @@ constexpr std::int64_t kLongestDeadline = 10LL * 365 * 24 * 3600;
 
 constexpr std::array kSubmitFields{
     Field{"path"},
+    Field{"content", Kind::kHash},
     Field{"name", Kind::kText, 0, 255},
     Field{"output"},
     Field{"network", Kind::kText, 0, 255},
     Field{"priority", Kind::kInteger, -1'000, 1'000},
     Field{"deadline_seconds", Kind::kNumber, 0, kLongestDeadline},
     Field{"preview", Kind::kFlag},
+    Field{"preview_only", Kind::kFlag},
+    Field{"policy", Kind::kText, 1, 32},
+    Field{"skip_good", Kind::kFlag},
     Field{"overwrite", Kind::kFlag},
     Field{"key", Kind::kText, 1, 255},
 };
@@ -56,6 +60,12 @@ constexpr std::array kFetchFields{
     Field{"offset", Kind::kInteger, 0, kBiggest},
     Field{"length", Kind::kInteger, 1, static_cast<std::int64_t>(kMaxChunk.value)},
 };
+constexpr std::array kUploadFields{
+    Field{"sha256", Kind::kHash, 0, 0, true},
+    Field{"size", Kind::kInteger, 1, kBiggest, true},
+    Field{"offset", Kind::kInteger, 0, kBiggest},
+};
+constexpr std::array<std::string_view, 3> kPolicies{"local", "hybrid", "progressive"};
 
 Error refusal(std::string message) { return make_error(ErrorCode::kInvalidRequest, std::move(message)); }
 
@@ -94,6 +104,15 @@ Result<void> check_text(const Field& field, const json& value) {
   return {};
 }
 
+Result<void> check_hash(const Field& field, const json& value) {
+  constexpr std::size_t kDigits = 64;
+  if (!value.is_string()) return wrong_type(field.name, "a string", value);
+  const auto& text = value.get_ref<const std::string&>();
+  if (text.size() == kDigits && text.find_first_not_of("0123456789abcdef") == std::string::npos) return {};
+  return refusal("field " + in_quotes(field.name) + " must be a SHA-256 as 64 lower-case hexadecimal digits, not " +
+                 in_quotes(text));
+}
+
 Result<void> check_integer(const Field& field, const json& value) {
   if (!value.is_number_integer()) return wrong_type(field.name, "an integer", value);
   const bool beyond = value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(kBiggest);
@@ -119,6 +138,8 @@ Result<void> check_field(const Field& field, const json& value) {
   switch (field.kind) {
     case Kind::kText:
       return check_text(field, value);
+    case Kind::kHash:
+      return check_hash(field, value);
     case Kind::kInteger:
       return check_integer(field, value);
     case Kind::kNumber:
@@ -164,10 +185,24 @@ Result<Operation> read_empty(const json& message) {
   return Operation{Op{}};
 }
 
+/// There is exactly one picture, and what has no file name gets one.
+Result<void> check_sources(const Submit& submit, bool has_content) {
+  const int sources = (submit.path.empty() ? 0 : 1) + (submit.content.empty() ? 0 : 1) + (has_content ? 1 : 0);
+  if (sources > 1) return refusal("submit takes one of \"path\", \"content\" and a binary frame, not several");
+  if (sources == 0) {
+    return refusal("submit needs \"path\", or the \"name\" of a picture and its \"content\" (of an upload) or a binary frame");
+  }
+  if (submit.path.empty() && submit.name.empty()) {
+    return refusal("submit with " + std::string(has_content ? "a binary frame" : "\"content\"") + " needs the field \"name\"");
+  }
+  return {};
+}
+
 Result<Operation> read_submit(const json& message, bool has_content) {
   if (auto checked = check_fields(Submit::kName, kSubmitFields, message); !checked) return checked.error();
   Submit submit;
   submit.path = message.value("path", "");
+  submit.content = message.value("content", "");
   submit.name = message.value("name", "");
   submit.output = message.value("output", "");
   submit.network = message.value("network", "");
@@ -176,10 +211,14 @@ Result<Operation> read_submit(const json& message, bool has_content) {
   submit.deadline_seconds = message.value("deadline_seconds", 0.0);
   submit.preview = message.value("preview", true);
   submit.overwrite = message.value("overwrite", false);
-  if (has_content && !submit.path.empty()) return refusal("submit takes either \"path\" or a binary frame, not both");
-  if (!has_content && submit.path.empty())
-    return refusal("submit needs \"path\", or a binary frame with the picture and its \"name\"");
-  if (has_content && submit.name.empty()) return refusal("submit with a binary frame needs the field \"name\"");
+  submit.preview_only = message.value("preview_only", false);
+  submit.policy = message.value("policy", "");
+  if (message.contains("skip_good")) submit.skip_good = message.at("skip_good").get<bool>();
+  if (!submit.policy.empty() && std::find(kPolicies.begin(), kPolicies.end(), submit.policy) == kPolicies.end()) {
+    return refusal("there is no policy " + in_quotes(submit.policy) + "; the nearest known one is " +
+                   in_quotes(nearest_name(submit.policy, kPolicies)));
+  }
+  if (auto sources = check_sources(submit, has_content); !sources) return sources.error();
   return Operation{submit};
 }
 
@@ -210,11 +249,23 @@ Result<Operation> read_fetch(const json& message) {
   return Operation{fetch};
 }
 
-constexpr std::array<std::string_view, 10> kOperations{Submit::kName, Status::kName, List::kName,  Cancel::kName, Retry::kName,
-                                                       Events::kName, Models::kName, Fetch::kName, Ping::kName,   Stats::kName};
+Result<Operation> read_upload(const json& message) {
+  if (auto checked = check_fields(Upload::kName, kUploadFields, message); !checked) return checked.error();
+  Upload upload;
+  upload.sha256 = message.at("sha256").get<std::string>();
+  upload.size = message.at("size").get<std::uint64_t>();
+  upload.offset = message.value("offset", upload.offset);
+  return Operation{upload};
+}
+
+constexpr std::array<std::string_view, 11> kOperations{Submit::kName, Status::kName, List::kName,   Cancel::kName,
+                                                       Retry::kName,  Events::kName, Models::kName, Fetch::kName,
+                                                       Ping::kName,   Stats::kName,  Upload::kName};
 
 Result<Operation> read_operation(std::string_view op, const json& message, bool has_content) {
-  if (op != Submit::kName && has_content) return refusal("only submit takes a binary frame, not " + std::string(op));
+  if (has_content && op != Submit::kName && op != Upload::kName) {
+    return refusal("only submit and upload take a binary frame, not " + std::string(op));
+  }
   if (op == Submit::kName) return read_submit(message, has_content);
   if (op == Status::kName) return read_job<Status>(message);
   if (op == List::kName) return read_list(message);
@@ -224,6 +275,7 @@ Result<Operation> read_operation(std::string_view op, const json& message, bool 
   if (op == Models::kName) return read_empty<Models>(message);
   if (op == Fetch::kName) return read_fetch(message);
   if (op == Stats::kName) return read_empty<Stats>(message);
+  if (op == Upload::kName) return read_upload(message);
   return read_empty<Ping>(message);
 }
 
@@ -294,6 +346,7 @@ struct FieldWriter {
   }
   void operator()(const Submit& op) const {
     put(message, "path", op.path);
+    put(message, "content", op.content);
     put(message, "name", op.name);
     put(message, "output", op.output);
     put(message, "network", op.network);
@@ -301,6 +354,9 @@ struct FieldWriter {
     if (op.priority != 0) message["priority"] = op.priority;
     if (op.deadline_seconds > 0) message["deadline_seconds"] = op.deadline_seconds;
     if (!op.preview) message["preview"] = false;
+    if (op.preview_only) message["preview_only"] = true;
+    put(message, "policy", op.policy);
+    if (op.skip_good) message["skip_good"] = *op.skip_good;
     if (op.overwrite) message["overwrite"] = true;
   }
   void operator()(const List& op) const {
@@ -313,6 +369,11 @@ struct FieldWriter {
     message["job"] = op.job;
     message["offset"] = op.offset;
     message["length"] = op.length;
+  }
+  void operator()(const Upload& op) const {
+    message["sha256"] = op.sha256;
+    message["size"] = op.size;
+    if (op.offset != 0) message["offset"] = op.offset;
   }
 };
 

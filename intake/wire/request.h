@@ -17,13 +17,16 @@ namespace retouchd::wire {
 inline constexpr int kVersion = 1;
 inline constexpr Bytes kMaxEnvelope = kibibytes(64);  ///< of the JSON frame of a request
 inline constexpr Bytes kMaxChunk = mebibytes(16);     ///< of one `fetch`
+inline constexpr Bytes kMaxPart = mebibytes(1);       ///< of one `upload`
 inline constexpr int kMaxListed = 1'000;              ///< jobs in one `list`
 
-/// A picture by its path on the daemon's machine, or (empty path) as the binary frame that follows.
+/// A picture by its path on the daemon's machine, or by the sha256 of what was uploaded, or (both empty) as the binary frame that
+/// follows.
 struct Submit {
   static constexpr std::string_view kName = "submit";
-  std::string path{};  ///< absolute
-  std::string name{};  ///< file name of the content; required without a path
+  std::string path{};     ///< absolute
+  std::string content{};  ///< sha256 of a complete upload of the same client
+  std::string name{};     ///< file name of the content; required without a path
   /// Absolute; ends in '/' or is a folder: the file goes into it; empty: beside the source, or the daemon's results.
   std::string output{};
   std::string network{};  ///< empty: the daemon's default
@@ -32,6 +35,9 @@ struct Submit {
   /// The job fails when it is not done so many seconds after it was accepted; up to ten years. 0: it has no deadline.
   double deadline_seconds = 0;
   bool preview = true;
+  bool preview_only = false;        ///< the preview is the result
+  std::string policy{};             ///< "local", "hybrid", "progressive"; empty: the daemon's
+  std::optional<bool> skip_good{};  ///< nullopt: the daemon's
   bool overwrite = false;
 };
 
@@ -77,6 +83,15 @@ struct Fetch {
   std::uint64_t length = kMaxChunk.value;  ///< 1..kMaxChunk
 };
 
+/// A part of a picture on its way to a node: up to kMaxPart bytes from `offset` on come as the binary frame. Without them it only
+/// asks how many bytes are there.
+struct Upload {
+  static constexpr std::string_view kName = "upload";
+  std::string sha256{};      ///< of the whole, lower-case hexadecimal
+  std::uint64_t size = 0;    ///< of the whole, in bytes; at least 1
+  std::uint64_t offset = 0;  ///< of the part; must be what the node has
+};
+
 struct Ping {
   static constexpr std::string_view kName = "ping";
 };
@@ -86,7 +101,7 @@ struct Stats {
   static constexpr std::string_view kName = "stats";
 };
 
-using Operation = std::variant<Ping, Submit, Status, List, Cancel, Retry, Events, Models, Fetch, Stats>;
+using Operation = std::variant<Ping, Submit, Status, List, Cancel, Retry, Events, Models, Fetch, Stats, Upload>;
 
 [[nodiscard]] std::string_view name_of(const Operation& operation) noexcept;
 

@@ -24,7 +24,7 @@ TEST(RunLocal, PassesEverythingOn) {
                                       "other", "--config", "c.yaml"}));
 }
 
-TEST(RunLocal, LeavesTheOptionsOfPlanAndValidateToTheDaemon) {
+TEST(RunLocal, LeavesTheOptionsOfPlanValidateAndCalibrateToTheDaemon) {
   std::ostringstream out, err;
   Console console(out, err, false);
   const auto parsed = parse_arguments({"--json", "plan", "3296x2192", "--memory", "128GiB", "--mode", "single_pass"}, console);
@@ -34,6 +34,10 @@ TEST(RunLocal, LeavesTheOptionsOfPlanAndValidateToTheDaemon) {
   const auto help = parse_arguments({"validate", "--help"}, console);
   ASSERT_TRUE(std::holds_alternative<Arguments>(help)) << err.str();
   EXPECT_EQ(daemon_words(std::get<Arguments>(help), "retouchd"), (std::vector<std::string>{"retouchd", "validate", "--help"}));
+  const auto calibrate = parse_arguments({"calibrate", "photos", "--rate", "0.2"}, console);
+  ASSERT_TRUE(std::holds_alternative<Arguments>(calibrate)) << err.str();
+  EXPECT_EQ(daemon_words(std::get<Arguments>(calibrate), "retouchd"),
+            (std::vector<std::string>{"retouchd", "calibrate", "photos", "--rate", "0.2"}));
 }
 
 TEST(RunLocal, FindsTheDaemonBesideItselfThenInTheBuildTreeThenOnThePath) {

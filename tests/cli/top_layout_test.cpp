@@ -146,5 +146,13 @@ TEST(TopLayout, LetsNoNameMoveTheCursor) {
   for (const auto& line : top_lines(stats, {80, 24})) EXPECT_THAT(line, Not(HasSubstr("\x1b")));
 }
 
+TEST(TopLayout, ShowsTheCloudNodeWhereThereIsOne) {
+  json stats = small_stats();
+  stats["cloud"] = nullptr;
+  EXPECT_THAT(top_lines(stats, {80, 24}), testing::Not(Contains(testing::StartsWith("Cloud"))));
+  stats["cloud"] = {{"node", "tcp://cloud:9465"}, {"breaker", "open"}, {"escalations_left", 7}, {"bytes_left", nullptr}};
+  EXPECT_THAT(top_lines(stats, {80, 24}), Contains("Cloud    tcp://cloud:9465  away  7 pictures left"));
+}
+
 }  // namespace
 }  // namespace retouchd::cli

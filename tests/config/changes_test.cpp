@@ -33,7 +33,8 @@ TEST(Changes, AreNoneWhenADefaultIsSpelledOut) {
 
 TEST(Changes, ThatNeedARestartAreNamed) {
   const Config now = of("{state_dir: /s, device: cpu, zmq: {mode: 0600}, http: {listen: '127.0.0.1:1'}, tile: {size: 256}}");
-  EXPECT_THAT(needs_restart(of(""), now), ElementsAre("state_dir", "device", "zmq.mode", "http.listen", "tile.size"));
+  EXPECT_THAT(needs_restart(of(""), now), ElementsAre("state_dir", "device", "zmq.mode", "http.listen", "tile.size", "cloud.key",
+                                                    "serve.key"));
 }
 
 TEST(Changes, ThatAReloadCanApplyAreNotNamedForARestart) {

@@ -149,5 +149,30 @@ TEST(Checks, BlameTheRuntimeFolderForLongDefaultSockets) {
   EXPECT_THAT(problems[0].message, HasSubstr("set `runtime_dir` to a shorter path"));
 }
 
+TEST(Checks, RefuseToEscalateToNowhere) {
+  Config config = with({});
+  config.cascade.policy = "hybrid";
+  EXPECT_EQ(only_problem(config).key, "cascade.policy");
+  config.cascade.policy = "local";
+  Watch watch = a_watch("w", "/in", "/out");
+  watch.policy = "hybrid";
+  config.watch = {watch};
+  EXPECT_EQ(only_problem(config).key, "cascade.policy");
+  config.cloud.node = "http://server:8000";
+  EXPECT_THAT(find_problems(config), IsEmpty());
+}
+
+TEST(Checks, RefuseACloudNodeThatCouldBeAnybody) {
+  Config config = with({});
+  config.cloud.node = "tcp://cloud:9465";
+  EXPECT_EQ(only_problem(config).key, "cloud.server_key");
+}
+
+TEST(Checks, RefuseLevelsThatDoNotRise) {
+  Config config = with({});
+  config.cascade.levels = {4, 2};
+  EXPECT_EQ(only_problem(config).key, "cascade.levels");
+}
+
 }  // namespace
 }  // namespace retouchd::config

@@ -42,6 +42,7 @@ TEST(Metrics, AreThereWithZeroBeforeAnythingHappens) {
                              R"(retouchd_tiles_rerun_total{device="cpu",reason="not_finite"})",
                              "retouchd_tiles_resumed_total",
                              "retouchd_useful_pixels_total",
+                             "retouchd_guests_denied_total",
                              "retouchd_seam_ratio_count",
                              "retouchd_scheduler_clients",
                              "retouchd_time_to_preview_seconds_count",
@@ -51,6 +52,16 @@ TEST(Metrics, AreThereWithZeroBeforeAnythingHappens) {
                              "retouchd_store_commit_seconds_count",
                              R"(retouchd_retries_total{code="io_error"})",
                              R"(retouchd_jobs_waiting{code="disk_full"})",
+                             R"(retouchd_jobs{state="escalated"})",
+                             R"(retouchd_stage_seconds_count{stage="score"})",
+                             R"(retouchd_decisions_total{reason="over_budget",route="local"})",
+                             R"(retouchd_escalations_total{result="bad_answer"})",
+                             "retouchd_quality_score_count",
+                             "retouchd_noise_sigma_count",
+                             "retouchd_escalation_window",
+                             "retouchd_cloud_sent_bytes_total",
+                             R"(retouchd_webhook_notifications_total{result="dropped"})",
+                             R"(retouchd_hooks_total{result="failed"})",
                              R"(retouchd_config_reload_total{result="failed"})"}) {
     EXPECT_EQ(text[series], 0) << series;
   }
@@ -275,6 +286,51 @@ TEST(Metrics, CountStoreEventsAndReloads) {
   EXPECT_EQ(text["retouchd_events_published_total"], 2);
   EXPECT_EQ(text[R"(retouchd_config_reload_total{result="ok"})"], 1);
   EXPECT_EQ(text[R"(retouchd_config_reload_total{result="failed"})"], 1);
+}
+
+TEST(Metrics, TellWherePicturesAreRestoredAndWhatTheNodeTakes) {
+  Metrics metrics(options());
+  metrics.set_cascade(0.15, 0.9);
+  queue::Decision decision;
+  decision.route = queue::Route::kCloud;
+  decision.code = "below_threshold";
+  decision.score = 0.7;
+  metrics.routed(decision);
+  metrics.escalation_ended("returned");
+  metrics.cloud_transferred(mebibytes(2), mebibytes(5));
+  metrics.notified("retried");
+  metrics.hook_ended("timeout");
+  Snapshot snapshot;
+  snapshot.cloud = CloudSnapshot{"tcp://node:9465", "half_open", 30};
+  const auto text = scrape(metrics, snapshot);
+  EXPECT_EQ(text[R"(retouchd_decisions_total{reason="below_threshold",route="cloud"})"], 1);
+  EXPECT_EQ(text["retouchd_escalation_ratio"], 1);
+  EXPECT_EQ(text["retouchd_escalation_target"], 0.15);
+  EXPECT_EQ(text[R"(retouchd_escalations_total{result="returned"})"], 1);
+  EXPECT_EQ(text["retouchd_cloud_sent_bytes_total"], 2 << 20);
+  EXPECT_EQ(text["retouchd_cloud_received_bytes_total"], 5 << 20);
+  EXPECT_EQ(text[R"(retouchd_cloud_breaker{state="half_open"})"], 1);
+  EXPECT_EQ(text["retouchd_cloud_budget_escalations"], 30);
+  EXPECT_EQ(text[R"(retouchd_webhook_notifications_total{result="retried"})"], 1);
+  EXPECT_EQ(text[R"(retouchd_hooks_total{result="timeout"})"], 1);
+}
+
+TEST(Metrics, CountDecisionsOfManyThreads) {
+  Metrics metrics(options());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&metrics, t] {
+      queue::Decision decision;
+      decision.code = "policy";
+      decision.score = t == 0 ? 0.5 : 0.99;
+      for (int i = 0; i < 400; ++i) metrics.routed(decision);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const auto text = scrape(metrics);
+  EXPECT_EQ(text[R"(retouchd_decisions_total{reason="policy",route="local"})"], 1600);
+  EXPECT_EQ(text["retouchd_escalation_window"], 1600);
+  EXPECT_DOUBLE_EQ(text["retouchd_escalation_ratio"], 0.25);
 }
 
 Snapshot busy_snapshot() {

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -16,6 +17,11 @@ namespace retouchd::daemon {
 namespace {
 
 const std::filesystem::path kMonitoring = std::filesystem::path(RETOUCHD_SOURCE_DIR) / "monitoring";
+/// What queue::Decision::code can be.
+constexpr std::array kCodes{"policy",       "small",         "pair",       "above_threshold", "below_threshold",
+                            "inconsistent", "good_enough",   "all_levels", "already_good",    "over_budget",
+                            "node_away",    "deadline",      "timeout",    "refused",         "bad_answer",
+                            "disk",         "source_changed"};
 const std::set<std::string> kAddedByPrometheus{"instance", "job"};
 
 std::string read(const std::filesystem::path& path) {
@@ -41,6 +47,16 @@ class MonitoringNames : public testing::Test {
     snapshot.devices = {{"cpu", true}};
     snapshot.watches.resize(1);
     snapshot.watches[0].name = "family";
+    snapshot.cloud = CloudSnapshot{"tcp://node:9465", "closed"};
+    for (const auto code : kCodes) {
+      queue::Decision decision;
+      decision.code = code;
+      for (const auto route : {queue::Route::kLocal, queue::Route::kPreview, queue::Route::kLevel, queue::Route::kCloud,
+                               queue::Route::kServer, queue::Route::kSkip}) {
+        decision.route = route;
+        metrics.routed(decision);
+      }
+    }
     const Exposition exposition(metrics.render(snapshot));
     for (const auto& [name, type] : exposition.types()) families_.insert(name);
     for (const auto& [series, value] : exposition.values()) {
@@ -118,7 +134,7 @@ TEST(Alerts, LeadToASectionOfTheManual) {
       EXPECT_TRUE(anchors.contains(name)) << "docs/operating.md has no section " << match[1];
     }
   });
-  EXPECT_EQ(count, 13);
+  EXPECT_EQ(count, 17);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ double starved_for(const DeviceLoad& load, StarvedCause cause) {
 }
 
 stages::BatchReport batch(std::string_view device, std::size_t tiles, std::size_t capacity) {
-  return {device, tiles, capacity, 1, 1'000 * tiles, 1'250 * tiles, Seconds(0.1)};
+  return {std::string(device), tiles, capacity, 1, 1'000 * tiles, 1'250 * tiles, Seconds(0.1)};
 }
 
 struct SaturationTest : testing::Test {

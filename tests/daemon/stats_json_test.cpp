@@ -23,6 +23,7 @@ Snapshot busy_snapshot() {
   snapshot.devices[0].load.batch_fill = 0.75;
   snapshot.clients = {{"zmq", 3e6, false}, {"watch:family", 1e6, true}};
   snapshot.running = {{17, "a.jpg", "infer", 3, 12}};
+  snapshot.cloud = CloudSnapshot{"tcp://cloud:1", "open", 7, {}};
   snapshot.memory_budget = gibibytes(4);
   snapshot.memory_reserved = gibibytes(1);
   snapshot.ready = true;
@@ -35,7 +36,8 @@ TEST(StatsJson, HasEveryFieldThatTheProtocolNames) {
                      {"merge", 0.0},   {"encode", 0.0}, {"memory", 0.0}};
   const json device{{"name", "cpu"},        {"up", true},          {"batches_in_flight", 2}, {"busy_ratio", 0.9},
                     {"starved_s", starved}, {"tiles_per_s", 41.0}, {"batch_fill", 0.75},     {"waste_ratio", nullptr}};
-  const json jobs{{"queued", 7}, {"running", 2}, {"publishing", 1}, {"done", 40}, {"failed", 3}, {"cancelled", 4}};
+  const json jobs{{"queued", 7}, {"running", 2},   {"publishing", 1}, {"done", 40},
+                  {"failed", 3}, {"cancelled", 4}, {"escalated", 0}};
   EXPECT_EQ(stats,
             (json{{"version", "1.2.3"},
                   {"device", "CPU, 2 threads"},
@@ -47,6 +49,7 @@ TEST(StatsJson, HasEveryFieldThatTheProtocolNames) {
                   {"jobs_per_minute", 12},
                   {"devices", json::array({device})},
                   {"memory", {{"budget", 4LL << 30}, {"reserved", 1LL << 30}}},
+                  {"cloud", {{"node", "tcp://cloud:1"}, {"breaker", "open"}, {"escalations_left", 7}, {"bytes_left", nullptr}}},
                   {"queues", json::array({{{"stage", "infer"}, {"items", 64}, {"bytes", 96 << 20}}})},
                   {"clients", json::array({{{"name", "watch:family"}, {"share", 0.25}, {"megapixels", 1.0}, {"waiting", true}},
                                            {{"name", "zmq"}, {"share", 0.75}, {"megapixels", 3.0}, {"waiting", false}}})},
@@ -67,6 +70,7 @@ TEST(StatsJson, TellsOnlySomeOfManyClients) {
 TEST(StatsJson, OfNothingIsStillComplete) {
   const json stats = stats_json({});
   EXPECT_EQ(stats["devices"], json::array());
+  EXPECT_TRUE(stats["cloud"].is_null());
   EXPECT_EQ(stats["clients"], json::array());
   EXPECT_EQ(stats["running"], json::array());
   EXPECT_EQ(stats["fairness"], 1.0);

@@ -1,4 +1,8 @@
 set(daemon_tests
+  calibrate_tool_test.cpp
+  cascade_pipeline_test.cpp
+  cascade_series_test.cpp
+  escalation_test.cpp
   fairness_test.cpp
   http_server_test.cpp
   metrics_test.cpp
@@ -16,3 +20,7 @@ foreach(part config rules alerts dashboard)
   add_test(NAME monitoring.${part} COMMAND ${PROJECT_SOURCE_DIR}/monitoring/check.sh ${part})
   set_tests_properties(monitoring.${part} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 120)
 endforeach()
+
+# The cost model of the cascade tests itself: pictures in are pictures out, no line is busier than all the time.
+add_test(NAME bench.cascade_model COMMAND python3 ${PROJECT_SOURCE_DIR}/bench/cascade_model.py --check)
+set_tests_properties(bench.cascade_model PROPERTIES TIMEOUT 120)

@@ -144,6 +144,13 @@ class Daemon:
         self.disconnect()
         return status
 
+    def reload(self):
+        """SIGHUP, until the daemon has looked at its files anew, whether it liked them or not."""
+        self.notify.forget()
+        self.process.send_signal(signal.SIGHUP)
+        for line in ("RELOADING=1", "READY=1"):
+            assert self.notify.wait_for(line, self.process), self.log()[-3000:]
+
     def kill(self):
         """kill -9."""
         self.process.kill()

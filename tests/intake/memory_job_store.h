@@ -31,6 +31,12 @@ class MemoryJobStore : public queue::JobStore {
   Result<std::vector<queue::Job>> claim(const queue::ClaimRequest&) override { return std::vector<queue::Job>{}; }
   std::optional<UnixMillis> next_ready() override { return std::nullopt; }
   Result<void> record_preview(queue::Claim, const std::filesystem::path&, const std::string&) override { return {}; }
+  Result<void> record_decision(queue::Claim, const std::string&) override { return {}; }
+  Result<void> record_level(queue::Claim, const std::string&) override { return {}; }
+  Result<void> escalate(queue::Claim, const std::string&) override { return {}; }
+  Result<void> take_back(queue::Claim, const std::string&, const std::filesystem::path&, const std::string&) override {
+    return {};
+  }
   Result<void> begin_publishing(queue::Claim, const Publication&) override { return {}; }
   Result<void> complete(queue::Claim, const std::string&) override { return {}; }
   Result<void> retry_at(queue::Claim, const Error&, UnixMillis, bool) override { return {}; }
@@ -87,6 +93,10 @@ class MemoryJobStore : public queue::JobStore {
   }
   Result<bool> is_own_output(const std::filesystem::path&, const std::string&) override { return false; }
   Result<int> forget(UnixMillis, UnixMillis) override { return 0; }
+  Result<std::vector<queue::Notification>> due_notifications(int) override { return std::vector<queue::Notification>{}; }
+  Result<std::optional<UnixMillis>> next_notification() override { return std::optional<UnixMillis>(); }
+  Result<void> forget_notification(const std::string&) override { return {}; }
+  Result<void> delay_notification(const std::string&, UnixMillis) override { return {}; }
   void set_listener(Listener listener) override { listener_ = std::move(listener); }
 
   /// Every later accept is refused with this.

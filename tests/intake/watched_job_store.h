@@ -62,6 +62,12 @@ class WatchedJobStore : public queue::JobStore {
   Result<std::vector<queue::Job>> claim(const queue::ClaimRequest&) override { return unexpected(); }
   std::optional<UnixMillis> next_ready() override { return {}; }
   Result<void> record_preview(queue::Claim, const std::filesystem::path&, const std::string&) override { return unexpected(); }
+  Result<void> record_decision(queue::Claim, const std::string&) override { return unexpected(); }
+  Result<void> record_level(queue::Claim, const std::string&) override { return unexpected(); }
+  Result<void> escalate(queue::Claim, const std::string&) override { return unexpected(); }
+  Result<void> take_back(queue::Claim, const std::string&, const std::filesystem::path&, const std::string&) override {
+    return unexpected();
+  }
   Result<void> begin_publishing(queue::Claim, const Publication&) override { return unexpected(); }
   Result<void> complete(queue::Claim, const std::string&) override { return unexpected(); }
   Result<void> retry_at(queue::Claim, const Error&, UnixMillis, bool) override { return unexpected(); }
@@ -75,6 +81,10 @@ class WatchedJobStore : public queue::JobStore {
   Result<Counts> counts() override { return unexpected(); }
   Result<bool> is_own_output(const std::filesystem::path&, const std::string&) override { return unexpected(); }
   Result<int> forget(UnixMillis, UnixMillis) override { return unexpected(); }
+  Result<std::vector<queue::Notification>> due_notifications(int) override { return unexpected(); }
+  Result<std::optional<UnixMillis>> next_notification() override { return unexpected(); }
+  Result<void> forget_notification(const std::string&) override { return unexpected(); }
+  Result<void> delay_notification(const std::string&, UnixMillis) override { return unexpected(); }
   void set_listener(std::function<void(const std::vector<queue::JobEvent>&)>) override {}
 
  private:

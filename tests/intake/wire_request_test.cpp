@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <limits>
 #include <random>
 
+#include "base/file.h"
 #include "base/nearest_name.h"
 #include "intake/wire/reply.h"
 
@@ -54,6 +56,24 @@ TEST(Request, SubmitKeepsEveryFieldOnItsWay) {
   EXPECT_TRUE(back.overwrite);
 }
 
+TEST(Request, SubmitSaysWhatTheDaemonIsToDecide) {
+  Submit submit{.content = std::string(64, 'f'), .name = "a.jpg"};
+  Submit back = round_trip(submit);
+  EXPECT_EQ(back.content, submit.content);
+  EXPECT_EQ(back.policy, "");
+  EXPECT_EQ(back.skip_good, std::nullopt);
+  EXPECT_FALSE(back.preview_only);
+  for (const std::string policy : {"local", "hybrid", "progressive"}) {
+    submit.policy = policy;
+    submit.skip_good = policy == "local";
+    submit.preview_only = true;
+    back = round_trip(submit);
+    EXPECT_EQ(back.policy, policy);
+    EXPECT_EQ(back.skip_good, submit.skip_good);
+    EXPECT_TRUE(back.preview_only);
+  }
+}
+
 TEST(Request, OtherOperationsKeepTheirFieldsOnTheirWay) {
   EXPECT_EQ(round_trip(Status{4}).job, 4);
   EXPECT_EQ(round_trip(Cancel{5}).job, 5);
@@ -69,6 +89,11 @@ TEST(Request, OtherOperationsKeepTheirFieldsOnTheirWay) {
   const Fetch fetch = round_trip(Fetch{8, 100, 50});
   EXPECT_EQ(fetch.offset, 100U);
   EXPECT_EQ(fetch.length, 50U);
+  const Upload upload = round_trip(Upload{std::string(64, 'a'), 5'000'000'000, 7}, true);
+  EXPECT_EQ(upload.sha256, std::string(64, 'a'));
+  EXPECT_EQ(upload.size, 5'000'000'000U);
+  EXPECT_EQ(upload.offset, 7U);
+  EXPECT_EQ(round_trip(Upload{std::string(64, '0'), 1}).offset, 0U);
   round_trip(Ping{});
   round_trip(Models{});
   round_trip(Stats{});
@@ -91,10 +116,24 @@ TEST(Request, RefusalsNameTheProblemAndTheNearestName) {
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","deadline_seconds":1e10})"), HasSubstr("at most 315360000"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","deadline_seconds":"10m"})"), HasSubstr("must be a number"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})"), HasSubstr("needs \"path\""));
-  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a"})", true), HasSubstr("not both"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a"})", true), HasSubstr("not several"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit"})", true), HasSubstr("\"name\""));
-  EXPECT_THAT(refusal_of(R"({"v":1,"op":"ping"})", true), HasSubstr("only submit takes a binary frame"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"ping"})", true), HasSubstr("only submit and upload take a binary frame"));
   EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a\u0000b"})"), HasSubstr("zero byte"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","policy":"hybird"})"), HasSubstr("nearest known one is \"hybrid\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","policy":""})"), HasSubstr("\"policy\" is empty"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","skip_good":null})"), HasSubstr("must be true or false, not null"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","content":"../../etc/passwd","name":"a"})"), HasSubstr("64 lower-case"));
+  const std::string hash(64, 'a');
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","content":")" + hash + R"("})"), HasSubstr("needs the field \"name\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"submit","path":"/a","content":")" + hash + R"("})"), HasSubstr("not several"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"upload","size":1})"), HasSubstr("needs the field \"sha256\""));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"upload","sha256":7,"size":1})"), HasSubstr("a string, not an integer"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"upload","size":1,"sha256":")" + std::string(64, 'A') + R"("})"),
+              HasSubstr("64 lower-case"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"upload","size":0,"sha256":")" + hash + R"("})"),
+              HasSubstr("\"size\" must be at least 1"));
+  EXPECT_THAT(refusal_of(R"({"v":1,"op":"upload","size":1,"offset":-1,"sha256":")" + hash + R"("})"), HasSubstr("at least 0"));
   EXPECT_THAT(refusal_of(R"({"v":1,"id":7,"op":"ping"})"), HasSubstr("\"id\""));
   EXPECT_THAT(refusal_of(std::string(70'000, ' ')), HasSubstr("larger than 64 KiB"));
 }
@@ -114,12 +153,14 @@ TEST(Request, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
 
 TEST(Request, NothingThatArrivesThrowsOrHangs) {
   std::mt19937 random(20261121);  // NOLINT: the same every time
-  const std::string good =
-      R"({"v":1,"id":"a","op":"submit","path":"/in/a.jpg","output":"/out/","priority":3,"preview":true,"key":"k"})";
+  const std::string hash = sha256_hex({});
+  const std::array<std::string, 2> good{
+      R"({"v":1,"id":"a","op":"submit","path":"/in/a.jpg","output":"/out/","priority":3,"preview":true,"key":"k","policy":"local"})",
+      R"({"v":1,"id":"b","op":"upload","sha256":")" + hash + R"(","size":1048577,"offset":1048576})"};
   const std::vector<std::string> pieces{
       "{", "}", "[", "]", "\"", ":", ",", "1e999", "-0", "null", "\\u0000", "\xff", "true", "\"op\"", "9223372036854775808"};
   for (int round = 0; round < 20'000; ++round) {
-    std::string text = good;
+    std::string text = good[random() % good.size()];
     for (std::size_t i = 0, changes = 1 + random() % 6; i < changes; ++i) {
       const std::size_t at = random() % (text.size() + 1);
       switch (random() % 4) {

@@ -151,6 +151,27 @@ TEST_F(ZmqServerTest, APictureTravelsBothWaysAsAFrame) {
   EXPECT_EQ(ask(dealer, {{"op", "fetch"}, {"job", 1}})["error"]["code"], "input_changed");
 }
 
+TEST_F(ZmqServerTest, APictureThatIsTooLargeForAFrameComesInParts) {
+  start();
+  auto dealer = connect(zmq::socket_type::dealer);
+  const std::string content(1'500'000, 'x');
+  const std::string sha256 = sha256_hex({reinterpret_cast<const std::uint8_t*>(content.data()), content.size()});
+  const json upload{{"op", "upload"}, {"sha256", sha256}, {"size", content.size()}};
+  EXPECT_EQ(ask(dealer, upload)["have"], 0);
+  const std::string first = content.substr(0, 1'000'000), second = content.substr(1'000'000);
+  EXPECT_EQ(ask(dealer, upload, &first)["have"], 1'000'000);
+  json rest = upload;
+  rest["offset"] = 1'000'000;
+  EXPECT_EQ(ask(dealer, rest, &second)["complete"], true);
+  const json submitted = ask(dealer, {{"op", "submit"}, {"content", sha256}, {"name", "x.png"}});
+  ASSERT_EQ(submitted["ok"], true) << submitted;
+  const auto job = store.get(submitted["job"]);
+  EXPECT_EQ(job->request.origin, "zmq");
+  EXPECT_EQ(*sha256_hex_of_file(job->request.source), sha256);
+  const json missing = ask(dealer, {{"op", "submit"}, {"content", std::string(64, '0')}, {"name", "x.png"}});
+  EXPECT_EQ(missing["error"]["code"], "input_missing");
+}
+
 TEST_F(ZmqServerTest, AFrameBeyondTheLimitIsRefusedWithAReason) {
   start();
   auto dealer = connect(zmq::socket_type::dealer);

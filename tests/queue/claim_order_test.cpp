@@ -197,26 +197,5 @@ TEST_F(ClaimOrderTest, QuestionsAreSeeksInTheirIndexes) {
   }
 }
 
-TEST_F(ClaimOrderTest, AStoreOfTheFirstVersionIsBroughtUpToDate) {
-  accept_job({.key = "a", .priority = 4});
-  store_.reset();
-  {
-    Database database(file_, Database::Role::kWriter);
-    for (const char* index : {"job_ready", "job_ready_small", "job_ready_origin", "job_ready_oldest"}) {
-      database.execute(std::string("DROP INDEX ") + index);
-    }
-    database.execute("ALTER TABLE job DROP COLUMN deadline");
-    database.execute("CREATE INDEX job_ready ON job(priority DESC, id) WHERE state='queued' AND not_before=0 AND crashes=0");
-    database.execute("PRAGMA user_version=1");
-  }
-  open();
-  accept_job({.key = "b", .priority = 5, .deadline = clock_.now() + minutes(1)});
-  const auto jobs = claim(9);
-  ASSERT_EQ(jobs.size(), 2U);
-  EXPECT_EQ(jobs[0].request.key, "b");
-  EXPECT_EQ(jobs[1].request.key, "a");
-  EXPECT_EQ(jobs[1].request.deadline, kNever);
-}
-
 }  // namespace
 }  // namespace retouchd::queue

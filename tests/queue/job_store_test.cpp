@@ -19,8 +19,8 @@ using std::chrono::seconds;
 
 class JobStoreTest : public StoreTest {};
 
-const std::vector<JobState> kStates{JobState::kQueued, JobState::kRunning, JobState::kPublishing,
-                                    JobState::kDone,   JobState::kFailed,  JobState::kCancelled};
+const std::vector<JobState> kStates{JobState::kQueued, JobState::kRunning,   JobState::kPublishing, JobState::kDone,
+                                    JobState::kFailed, JobState::kCancelled, JobState::kEscalated};
 
 TEST_F(JobStoreTest, KeepsEveryFieldOfARequest) {
   JobRequest wanted = request("a");
@@ -31,6 +31,9 @@ TEST_F(JobStoreTest, KeepsEveryFieldOfARequest) {
   wanted.overwrite = true;
   wanted.preview = false;
   wanted.priority = -3;
+  wanted.policy = "progressive";
+  wanted.skip_good = true;
+  wanted.preview_only = true;
   wanted.deadline = clock_.now() + minutes(3);
   const Job found = job(accept(wanted));
   EXPECT_EQ(found.request.key, "a");
@@ -45,6 +48,9 @@ TEST_F(JobStoreTest, KeepsEveryFieldOfARequest) {
   EXPECT_FALSE(found.request.preview);
   EXPECT_EQ(found.request.network, "builtin");
   EXPECT_EQ(found.request.priority, -3);
+  EXPECT_EQ(found.request.policy, "progressive");
+  EXPECT_TRUE(found.request.skip_good);
+  EXPECT_TRUE(found.request.preview_only);
   EXPECT_EQ(found.request.deadline, wanted.deadline);
   EXPECT_EQ(found.accepted_at, clock_.now());
   EXPECT_EQ(found.state, JobState::kQueued);
@@ -90,6 +96,10 @@ TEST_F(JobStoreTest, AllowsExactlyTheTransitionsOfTheTable) {
       {"record_preview",
        [&](Claim c) { return store_->record_preview(c, "/p", "{}"); },
        {{JobState::kRunning, JobState::kRunning}}},
+      {"record_decision", [&](Claim c) { return store_->record_decision(c, "{}"); }, {{JobState::kRunning, JobState::kRunning}}},
+      {"record_level", [&](Claim c) { return store_->record_level(c, "{}"); }, {{JobState::kRunning, JobState::kRunning}}},
+      {"escalate", [&](Claim c) { return store_->escalate(c, "{}"); }, {{JobState::kRunning, JobState::kEscalated}}},
+      {"take_back", [&](Claim c) { return store_->take_back(c, "{}", {}, "{}"); }, {{JobState::kEscalated, JobState::kQueued}}},
       {"begin_publishing",
        [&](Claim c) { return store_->begin_publishing(c, publication("t" + std::to_string(c.id))); },
        {{JobState::kRunning, JobState::kPublishing}, {JobState::kPublishing, JobState::kPublishing}}},
@@ -126,7 +136,7 @@ TEST_F(JobStoreTest, AllowsExactlyTheTransitionsOfTheTable) {
       if (after.state == JobState::kRunning || after.state == JobState::kPublishing) {
         EXPECT_TRUE(store_->fail(claim_of(after), error));
       }
-      if (after.state == JobState::kQueued) {
+      if (after.state == JobState::kQueued || after.state == JobState::kEscalated) {
         EXPECT_TRUE(store_->cancel(after.id));
       }
     }
@@ -141,6 +151,8 @@ TEST_F(JobStoreTest, RefusesAnOwnerWhoseEpochHasPassed) {
   const Claim stale = claim_of(late);
   const Error error = make_error(ErrorCode::kIoError, "late");
   for (const auto& result : {store_->record_preview(stale, "/p", "{}"), store_->begin_publishing(stale, publication("a")),
+                             store_->record_decision(stale, "{}"), store_->record_level(stale, "{}"),
+                             store_->escalate(stale, "{}"), store_->take_back(stale, "{}", {}, "{}"),
                              store_->complete(stale, "{}"), store_->retry_at(stale, error, clock_.now(), true),
                              store_->fail(stale, error), store_->hand_back(stale), store_->finish_cancelled(stale)}) {
     ASSERT_FALSE(result);
@@ -167,6 +179,15 @@ TEST_F(JobStoreTest, AnswersTheSameKeyWithTheSameJob) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("\"a\""));
+  for (const auto& change : std::vector<std::function<void(JobRequest&)>>{[](JobRequest& one) { one.policy = "hybrid"; },
+                                                                          [](JobRequest& one) { one.skip_good = true; },
+                                                                          [](JobRequest& one) { one.preview_only = true; }}) {
+    JobRequest changed = request("a");
+    change(changed);
+    const auto conflict = store_->accept_and_wait(changed);
+    ASSERT_FALSE(conflict);
+    EXPECT_EQ(conflict.error().code, ErrorCode::kConflict);
+  }
   EXPECT_FALSE(store_->accept_and_wait(request("")));
 }
 
@@ -378,6 +399,7 @@ TEST_F(JobStoreTest, KeepsCountsEqualToTheTable) {
   EXPECT_EQ(before[3], count(JobState::kDone));
   EXPECT_EQ(before[4], count(JobState::kFailed));
   EXPECT_EQ(before[5], count(JobState::kCancelled));
+  EXPECT_EQ(before[6], count(JobState::kEscalated));
 }
 
 TEST_F(JobStoreTest, ForgetsByAgeAndState) {

@@ -71,6 +71,9 @@ class KillTest : public StoreTest {
               if (!store->retry_at({job.id, job.epoch}, make_error(ErrorCode::kIoError, "no"), UnixMillis{}, true)) ::_exit(7);
             } else if (job.epoch == 1 && job.id % 13 == 0) {
               if (!store->hand_back({job.id, job.epoch})) ::_exit(8);
+            } else if (job.epoch == 1 && job.id % 17 == 0) {
+              if (!store->escalate({job.id, job.epoch}, "{}")) ::_exit(11);
+              if (!store->take_back({job.id, job.epoch}, "{}", "/cloud/" + std::to_string(job.id), "{}")) ::_exit(12);
             } else {
               const auto data = result_of(job);
               if (!publisher.publish(job, job.request.output, data, "{}")) ::_exit(9);
@@ -139,6 +142,11 @@ TEST_F(KillTest, EndsEveryAcceptedJobOnceWithOneWholeOutput) {
   store_ = opened("last");
   ASSERT_TRUE(store_);
   accept("last");
+  const auto away = *store_->list({.state = JobState::kEscalated, .origin = "", .after = 0, .limit = 1'000});
+  for (const Job& one : away) {
+    EXPECT_EQ(one.crashes, 0);
+    EXPECT_TRUE(store_->take_back(claim_of(one), "{}", {}, "{}"));
+  }
   Publisher publisher(*store_);
   int left = 0;
   while (store_->next_ready()) {
@@ -151,7 +159,8 @@ TEST_F(KillTest, EndsEveryAcceptedJobOnceWithOneWholeOutput) {
 
   const auto counts = *store_->counts();
   const auto total = counts[static_cast<std::size_t>(JobState::kDone)];
-  for (const JobState state : {JobState::kQueued, JobState::kRunning, JobState::kPublishing, JobState::kFailed}) {
+  for (const JobState state :
+       {JobState::kQueued, JobState::kRunning, JobState::kPublishing, JobState::kFailed, JobState::kEscalated}) {
     EXPECT_EQ(counts[static_cast<std::size_t>(state)], 0) << name_of(state);
   }
   for (const std::string& key : accepted_) {
@@ -167,6 +176,7 @@ TEST_F(KillTest, EndsEveryAcceptedJobOnceWithOneWholeOutput) {
       ++seen;
       crashed += one.crashes > 0 ? 1 : 0;
       EXPECT_EQ(one.state, JobState::kDone) << one.id;
+      EXPECT_EQ(one.returned, "");
       EXPECT_EQ(*sha256_hex_of_file(one.output), one.output_sha256) << one.output;
       EXPECT_EQ(std::filesystem::file_size(one.output), one.output_size);
       const std::string events = events_of(one.id);

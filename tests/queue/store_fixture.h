@@ -50,6 +50,7 @@ class StoreTest : public testing::Test {
     options.file = file_;
     options.boot_id = "boot-" + std::to_string(++boots_);
     options.max_crashes = 3;
+    options.notify = notify_;
     options.observer.committed = [this](std::chrono::duration<double>) { ++commits_; };
     options.observer.failed = [this](const Error&, bool is_lasting) { ++(is_lasting ? lasting_failures_ : passing_failures_); };
     return open_sqlite_job_store(options, clock_);
@@ -129,6 +130,9 @@ class StoreTest : public testing::Test {
       EXPECT_TRUE(store_->cancel(claimed.id));
       EXPECT_TRUE(store_->finish_cancelled(claim_of(claimed)));
     }
+    if (state == JobState::kEscalated) {
+      EXPECT_TRUE(store_->escalate(claim_of(claimed), "{}"));
+    }
     EXPECT_EQ(job(claimed.id).state, state);
     return claimed;
   }
@@ -136,6 +140,7 @@ class StoreTest : public testing::Test {
   TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "jobs.sqlite";
   ManualClock clock_;
+  std::vector<std::string> notify_;  // from the next open() on
   int boots_ = 0;
   std::atomic<int> commits_ = 0;  // told by the store's observer, as the next two
   std::atomic<int> passing_failures_ = 0;

@@ -1,12 +1,16 @@
 retouchd_unit_tests(queue
   bounded_queue_test.cpp
   claim_order_test.cpp
+  decision_test.cpp
+  escalation_test.cpp
   fair_lanes_test.cpp
   file_placement_test.cpp
   job_recovery_test.cpp
+  job_schema_test.cpp
   job_store_test.cpp
   kill_test.cpp
   memory_ledger_test.cpp
+  notifications_test.cpp
   publisher_test.cpp
   state_lock_test.cpp
   store_faults_test.cpp

@@ -219,7 +219,7 @@ TEST_F(ClaimerTest, RunWhoseDeadlinePassedFailsAtTheNextStage) {
   queue::BoundedQueue<RunPtr> in("in", 1);
   ASSERT_TRUE(in.push(*run));
   in.close();
-  run_stage(stage, in, nullptr, *outcomes_, observer_, later);
+  run_stage(stage, in, [](const PictureRun&) { return nullptr; }, *outcomes_, observer_, later);
   EXPECT_EQ(stage.processed, 0);
   const auto job = store_->get(1);
   ASSERT_TRUE(job);

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <opencv2/core/mat.hpp>
+
+#include "base/result.h"
+#include "queue/tile_scheduler.h"
+#include "stages/picture_run.h"
+
+namespace retouchd::stages {
+
+/// Sends `small`, a smaller copy or a part of the run's picture, through the run's network and waits for it. `urgent`: its tiles
+/// overtake those of full passes. The result has the source's type and its size times the network's scale.
+/// kBusy when the daemon stops, kCancelled when the job ended meanwhile, else what the tiles failed with.
+[[nodiscard]] Result<cv::Mat> restore_small(const RunPtr& run, const cv::Mat& small, int largest_tile, bool urgent,
+                                            queue::TileScheduler& scheduler);
+
+/// Writes a restored smaller copy as JPEG with the picture's metadata, atomically.
+[[nodiscard]] Result<void> write_small(const cv::Mat& restored, const std::shared_ptr<const image::Metadata>& metadata,
+                                       int quality, const std::filesystem::path& path);
+
+}  // namespace retouchd::stages
