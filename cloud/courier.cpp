@@ -267,11 +267,8 @@ class Courier::Errand {
   bool give_back(std::string_view code, const std::string& why, bool in_full) {
     // Without a preview there is nothing smaller to fall back to.
     const bool is_preview = cloud().fallback == Cloud::Fallback::kLocalPreview && !in_full && !job_.preview.empty();
-    decision_.route = is_preview ? queue::Route::kLevel : queue::Route::kLocal;
-    decision_.fallback = is_preview ? "local_preview" : "local_full";
     if (is_preview) decision_.level_megapixels = dispatch_.options.preview_megapixels;
-    decision_.code = code;
-    decision_.reason = decision_.reason.empty() ? why : decision_.reason + ", but " + why;
+    queue::fall_back(decision_, is_preview ? queue::Route::kLevel : queue::Route::kLocal, code, why);
     const nlohmann::json body{{"node", cloud().node}, {"fallback", decision_.fallback}, {"code", code}, {"reason", why}};
     const auto taken = dispatch_.store.take_back(claim_, queue::to_text(decision_), {}, dump(body));
     if (!taken) return not_taken(taken.error());

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "daemon/engine.h"
+#include "daemon/tool_refusal.h"
 #include "image/codec.h"
 #include "image/lost_detail.h"
 #include "image/resize.h"
@@ -149,11 +150,6 @@ json to_json(const stages::Calibration& calibration, const Survey& survey, const
           {"knots", calibration.knots()},
           {"warning", warning_about(calibration)},
           {"output", output.string()}};
-}
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "retouch: {}\n  {}\n", error.message, error.remedy());
-  return traits_of(error.code).exit_code;
 }
 
 }  // namespace

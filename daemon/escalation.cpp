@@ -27,10 +27,7 @@ void bring_home(queue::JobStore& store) {
       queue::Decision decision;
       if (auto stored = queue::decision_from_text(job.decision)) decision = *std::move(stored);
       decision.policy = job.request.policy;
-      decision.route = queue::Route::kLocal;
-      decision.fallback = "local_full";
-      decision.code = "node_away";
-      decision.reason += ", but no node is configured any more";
+      queue::fall_back(decision, queue::Route::kLocal, "node_away", "no node is configured any more");
       const auto back = store.take_back({job.id, job.epoch}, queue::to_text(decision), {}, "{}");
       if (!back) spdlog::error("job {} stays escalated: {}", job.id, back.error().message);
     }

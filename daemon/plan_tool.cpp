@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "daemon/engine.h"
 #include "daemon/process_tuning.h"
+#include "daemon/tool_refusal.h"
 #include "image/codec.h"
 #include "stages/memory_estimate.h"
 #include "stages/planner.h"
@@ -88,11 +89,6 @@ void print(const json& plan) {
   line("picture", to_string(Bytes{plan.at("picture_memory").value("bytes", std::uint64_t{0})}), plan.at("picture_memory"));
   const json& time = plan.at("time");
   line("time", time.at("seconds").is_null() ? "unknown" : fmt::format("{:.1f} s", time.value("seconds", 0.0)), time);
-}
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "retouch: {}\n  {}\n", error.message, error.remedy());
-  return traits_of(error.code).exit_code;
 }
 
 }  // namespace

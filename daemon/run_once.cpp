@@ -12,6 +12,7 @@
 
 #include "daemon/engine.h"
 #include "daemon/pipeline.h"
+#include "daemon/tool_refusal.h"
 #include "intake/admission.h"
 #include "intake/job_json.h"
 #include "intake/wire/request.h"
@@ -99,11 +100,6 @@ class Report {
   const std::size_t pictures_;
   int exit_code_ = 0;
 };
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "retouch: {}\n  {}\n", error.message, error.remedy());
-  return traits_of(error.code).exit_code;
-}
 
 }  // namespace
 

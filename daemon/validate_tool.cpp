@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/engine.h"
+#include "daemon/tool_refusal.h"
 #include "inference/validation.h"
 
 namespace retouchd::daemon {
@@ -70,11 +71,6 @@ void print(const inference::NetworkInfo& network, const inference::ValidationRep
                check.difference.largest, check.difference.mean, check.difference.psnr, check.measured, check.tolerance,
                check.passed ? "passed" : "FAILED");
   }
-}
-
-int refuse(const Error& error) {
-  fmt::print(stderr, "retouch: {}\n  {}\n", error.message, error.remedy());
-  return traits_of(error.code).exit_code;
 }
 
 }  // namespace

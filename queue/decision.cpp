@@ -42,6 +42,13 @@ std::optional<Route> route_from_name(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+void fall_back(Decision& decision, Route route, std::string_view code, const std::string& why) {
+  decision.route = route;
+  decision.fallback = route == Route::kLevel ? "local_preview" : "local_full";
+  decision.code = code;
+  decision.reason += (decision.reason.empty() ? "" : ", but ") + why;
+}
+
 std::string to_text(const Decision& decision) {
   json object{
       {"policy", decision.policy}, {"route", name_of(decision.route)}, {"code", decision.code}, {"reason", decision.reason}};

@@ -47,14 +47,18 @@ struct Decision {
   std::optional<double> threshold{};
   bool is_calibrated = false;  ///< with the user's own pictures
   std::optional<ScoreParts> parts{};
-  double level_megapixels = 0;  ///< kLevel, kPreview: size of what went through the network
-  std::string node;             ///< kCloud, kServer: its address
-  std::string fallback;         ///< what was done instead of escalating: "local_full", "local_preview"; else empty
-  int escalations = 0;          ///< how often it was sent away
+  double level_megapixels = 0;            ///< kLevel, kPreview: size of what went through the network
+  std::string node;                       ///< kCloud, kServer: its address
+  std::string fallback;                   ///< what was done instead of escalating: "local_full", "local_preview"; else empty
+  int escalations = 0;                    ///< how often it was sent away
   std::optional<double> local_seconds{};  ///< of a picture that is sent away: what restoring it here would take
 
   friend bool operator==(const Decision&, const Decision&) = default;
 };
+
+/// Nobody else restores it after all: here in full (kLocal), or from a smaller copy (kLevel, whose size the caller knows). The
+/// reason goes on with `why`, or begins with it.
+void fall_back(Decision& decision, Route route, std::string_view code, const std::string& why);
 
 /// A JSON object; fields without a value are left out.
 [[nodiscard]] std::string to_text(const Decision& decision);

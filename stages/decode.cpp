@@ -109,10 +109,9 @@ Result<void> Decode::process(const RunPtr& run) {
     if (taken || taken.error().code == ErrorCode::kBusy) return taken;
     spdlog::warn("job {} is restored here: what the node sent back cannot be used: {}", run->job.id, taken.error().message);
     run->memory = {};
-    run->decision.route = queue::Route::kLocal;
-    run->decision.fallback = "local_full";
-    run->decision.code = "bad_answer";
-    run->decision.reason = "what the node sent back cannot be used: " + taken.error().message;
+    run->decision.reason.clear();  // why it was sent away is beside the point now
+    queue::fall_back(run->decision, queue::Route::kLocal, "bad_answer",
+                     "what the node sent back cannot be used: " + taken.error().message);
     if (auto recorded = store_.record_decision(run->claim(), queue::to_text(run->decision)); !recorded) return recorded;
   }
 

@@ -90,10 +90,7 @@ Result<void> Route::go_to_server(PictureRun& run, const Settings& settings) {
     outcomes_.wait(run, planned.error(), ServerLane::kPause);
     return {};
   }
-  run.decision.route = queue::Route::kLocal;
-  run.decision.fallback = "local_full";
-  run.decision.code = "node_away";
-  run.decision.reason += ", but " + planned.error().message;
+  queue::fall_back(run.decision, queue::Route::kLocal, "node_away", planned.error().message);
   observer_.routed(run.decision);
   return store_.record_decision(run.claim(), queue::to_text(run.decision));
 }

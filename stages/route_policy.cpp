@@ -24,21 +24,18 @@ Decision choose(Decision decision, Route route, std::string code, std::string re
 double value_of(const queue::ScoreParts& parts) { return std::min(parts.mean_db, parts.worst_db + 3); }
 
 Decision without_node(const RouteFacts& facts, Decision decision, const Permit& refusal) {
-  const std::string why = fmt::format("{}, but {}", decision.reason, refusal.reason);
   // Without a preview there is nothing smaller to fall back to.
-  if (facts.settings.fallback == Settings::Fallback::kLocalPreview && facts.has_preview) {
-    decision.fallback = "local_preview";
-    decision.level_megapixels = facts.settings.preview_megapixels;
-    return choose(std::move(decision), Route::kLevel, refusal.code, why);
-  }
-  decision.fallback = "local_full";
-  return choose(std::move(decision), Route::kLocal, refusal.code, why);
+  const bool is_preview = facts.settings.fallback == Settings::Fallback::kLocalPreview && facts.has_preview;
+  if (is_preview) decision.level_megapixels = facts.settings.preview_megapixels;
+  queue::fall_back(decision, is_preview ? Route::kLevel : Route::kLocal, refusal.code, refusal.reason);
+  return decision;
 }
 
 /// When the picture has to be back, so that it can still be restored here.
 UnixMillis last_moment(const RouteFacts& facts) {
   if (facts.request.deadline == kNever || !facts.local_seconds) return facts.request.deadline;
-  return facts.request.deadline - std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*facts.local_seconds));
+  return facts.request.deadline -
+         std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*facts.local_seconds));
 }
 
 Decision escalate(const RouteFacts& facts, Decision decision) {

@@ -74,10 +74,7 @@ void ServerLane::failed(PictureRun& run, const Error& error) {
   }
   const bool preview = with_.settings.get()->fallback == Settings::Fallback::kLocalPreview;
   queue::Decision decision = run.decision;
-  decision.route = preview ? queue::Route::kLevel : queue::Route::kLocal;
-  decision.fallback = preview ? "local_preview" : "local_full";
-  decision.code = "node_away";
-  decision.reason += ", but " + cause.message;
+  queue::fall_back(decision, preview ? queue::Route::kLevel : queue::Route::kLocal, "node_away", cause.message);
   with_.observer.routed(decision);
   if (auto recorded = with_.store.record_decision(run.claim(), queue::to_text(decision)); !recorded) {
     return with_.outcomes.failed(run, recorded.error());

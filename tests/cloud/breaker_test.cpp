@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "hand_clock.h"
+#include "tests/hand_clock.h"
 
 namespace retouchd::cloud {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "hand_clock.h"
+#include "tests/hand_clock.h"
 #include "tests/temporary_folder.h"
 
 namespace retouchd::cloud {

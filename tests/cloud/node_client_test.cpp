@@ -6,7 +6,7 @@
 #include <set>
 
 #include "fake_node.h"
-#include "hand_clock.h"
+#include "tests/hand_clock.h"
 #include "tests/temporary_folder.h"
 
 namespace retouchd::cloud {

@@ -6,7 +6,7 @@
 
 #include "daemon/device_series.h"
 #include "exposition.h"
-#include "tests/intake/hand_clock.h"
+#include "tests/hand_clock.h"
 
 namespace retouchd::daemon {
 namespace {
@@ -118,7 +118,7 @@ TEST(Metrics, AverageTheFillOfTheLatestBatches) {
 }
 
 TEST(Metrics, GaugeHowBusyADeviceWasInTheLastMinute) {
-  intake::HandClock clock;
+  HandClock clock;
   auto with_clock = options();
   with_clock.clock = &clock;
   Metrics metrics(with_clock);
@@ -181,7 +181,7 @@ TEST(Metrics, ShowHowFairTheClientsAreServed) {
 }
 
 TEST(Metrics, AddWhatTheyMeasureToASnapshot) {
-  intake::HandClock clock;
+  HandClock clock;
   auto with_clock = options();
   with_clock.clock = &clock;
   Metrics metrics(with_clock);

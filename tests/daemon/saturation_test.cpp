@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/intake/hand_clock.h"
+#include "tests/hand_clock.h"
 
 namespace retouchd::daemon {
 namespace {
@@ -23,7 +23,7 @@ stages::BatchReport batch(std::string_view device, std::size_t tiles, std::size_
 }
 
 struct SaturationTest : testing::Test {
-  intake::HandClock clock;
+  HandClock clock;
   Saturation saturation{clock};
 };
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "hand_clock.h"
+#include "tests/hand_clock.h"
 
 namespace retouchd::intake {
 namespace {

@@ -30,6 +30,20 @@ TEST(Decision, ComesBackFromItsTextAsItWas) {
   EXPECT_EQ(*decision_from_text(to_text(plain)), plain);
 }
 
+TEST(Decision, AFallbackSaysWhatIsDoneInsteadAndWhy) {
+  Decision decision;
+  decision.reason = "its score is low";
+  fall_back(decision, Route::kLocal, "over_budget", "the budget is used up");
+  EXPECT_EQ(decision.route, Route::kLocal);
+  EXPECT_EQ(decision.fallback, "local_full");
+  EXPECT_EQ(decision.code, "over_budget");
+  EXPECT_EQ(decision.reason, "its score is low, but the budget is used up");
+  Decision bare;
+  fall_back(bare, Route::kLevel, "node_away", "nobody answers");
+  EXPECT_EQ(bare.fallback, "local_preview");
+  EXPECT_EQ(bare.reason, "nobody answers");
+}
+
 TEST(Decision, EveryRouteHasAName) {
   for (const Route route : {Route::kLocal, Route::kPreview, Route::kLevel, Route::kCloud, Route::kServer, Route::kSkip}) {
     EXPECT_EQ(route_from_name(name_of(route)), route);

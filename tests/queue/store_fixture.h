@@ -15,22 +15,10 @@
 #include "base/clock.h"
 #include "queue/job_store.h"
 #include "queue/sqlite_job_store.h"
+#include "tests/hand_clock.h"
 #include "tests/temporary_folder.h"
 
 namespace retouchd::queue {
-
-/// A clock whose hands the test turns.
-class ManualClock final : public Clock {
- public:
-  [[nodiscard]] UnixMillis now() const override { return UnixMillis(std::chrono::milliseconds(ms_.load())); }
-  [[nodiscard]] std::chrono::steady_clock::time_point steady_now() const override {
-    return std::chrono::steady_clock::time_point(std::chrono::milliseconds(ms_.load()));
-  }
-  void advance(std::chrono::milliseconds by) { ms_ += by.count(); }
-
- private:
-  std::atomic<std::int64_t> ms_{1'800'000'000'000};
-};
 
 inline std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
 
@@ -139,7 +127,7 @@ class StoreTest : public testing::Test {
 
   TemporaryFolder folder_;
   std::filesystem::path file_ = folder_.path() / "jobs.sqlite";
-  ManualClock clock_;
+  HandClock clock_;
   std::vector<std::string> notify_;  // from the next open() on
   int boots_ = 0;
   std::atomic<int> commits_ = 0;  // told by the store's observer, as the next two

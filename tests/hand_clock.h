@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-namespace retouchd::cloud {
+namespace retouchd {
 
 /// Time that only moves when told to. Threads: safe.
 class HandClock final : public Clock {
@@ -20,4 +20,4 @@ class HandClock final : public Clock {
   std::atomic<std::int64_t> ms_{1'800'000'000'000};
 };
 
-}  // namespace retouchd::cloud
+}  // namespace retouchd
