@@ -16,6 +16,7 @@ enum class ErrorCode {
   kInputChanged,       ///< the source changed while it was being restored
   kUnsupportedFormat,  ///< not a picture we read, whatever its suffix says
   kCorruptPicture,     ///< the decoder refused it
+  kDecoderCrashed,     ///< the process that decoded it died of it, twice
   kTruncatedPicture,   ///< the file ends early (may still be being written)
   kPictureTooLarge,    ///< beyond limits.megapixels, limits.side or limits.file_size
   kOverMemoryBudget,   ///< would not fit the memory budget even alone

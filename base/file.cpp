@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,20 +114,79 @@ Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& 
   return read_bytes(*fd, std::min(limit.value, static_cast<std::uint64_t>(info.st_size)), path);
 }
 
-Result<void> write_file_synced(const std::filesystem::path& path, std::span<const std::uint8_t> data) {
-  UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
-  if (!fd.valid()) return error_from_errno(errno, "cannot create " + path.string(), false);
-  const auto failed = [&](int error) { return error_from_errno(error, "cannot write " + path.string(), false); };
-  while (!data.empty()) {
-    const ssize_t put = ::write(fd.get(), data.data(), data.size());
+Result<InputFile> open_input(const std::filesystem::path& path, Bytes limit) {
+  struct stat info {};
+  auto fd = open_regular(path, info);
+  if (!fd) return fd.error();
+  const Bytes size{static_cast<std::uint64_t>(info.st_size)};
+  if (size.value == 0) return make_error(ErrorCode::kInputEmpty, path.string() + " is empty (0 bytes)");
+  if (size > limit) {
+    return make_error(ErrorCode::kPictureTooLarge,
+                      path.string() + " has " + to_string(size) + "; limits.file_size is " + to_string(limit));
+  }
+  return InputFile{*std::move(fd), identity_of(info)};
+}
+
+Result<UniqueFd> memory_file(const char* name) {
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd.valid()) return error_from_errno(errno, "cannot make a file in memory", false);
+  return fd;
+}
+
+Result<InputFile> input_of(std::span<const std::uint8_t> bytes) {
+  auto fd = memory_file("picture file");
+  if (!fd) return fd.error();
+  InputFile file{*std::move(fd), {}};
+  file.identity.size = bytes.size();
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(file.fd.get(), bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return failed(errno);
+    if (put < 0) return error_from_errno(errno, "cannot put a picture into memory", false);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+  return file;
+}
+
+Result<std::vector<std::uint8_t>> read_all(const UniqueFd& fd) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return error_from_errno(errno, "cannot stat an open file", true);
+  std::vector<std::uint8_t> data(static_cast<std::size_t>(info.st_size));
+  std::size_t filled = 0;
+  while (filled < data.size()) {
+    const ssize_t got = ::pread(fd.get(), data.data() + filled, data.size() - filled, static_cast<off_t>(filled));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return error_from_errno(errno, "cannot read an open file", true);
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  data.resize(filled);
+  return data;
+}
+
+Result<UniqueFd> create_file(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd.valid()) return error_from_errno(errno, "cannot create " + path.string(), false);
+  return fd;
+}
+
+Result<void> finish_file(UniqueFd fd, const std::filesystem::path& path) {
+  // A failed fsync is never repeated: the kernel has already dropped the pages.
+  if (::fsync(fd.get()) != 0 || ::close(fd.release()) != 0) {
+    return error_from_errno(errno, "cannot write " + path.string(), false);
+  }
+  return {};
+}
+
+Result<void> write_file_synced(const std::filesystem::path& path, std::span<const std::uint8_t> data) {
+  auto fd = create_file(path);
+  if (!fd) return fd.error();
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd->get(), data.data(), data.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return error_from_errno(errno, "cannot write " + path.string(), false);
     data = data.subspan(static_cast<std::size_t>(put));
   }
-  // A failed fsync is never repeated: the kernel has already dropped the pages.
-  if (::fsync(fd.get()) != 0) return failed(errno);
-  if (::close(fd.release()) != 0) return failed(errno);
-  return {};
+  return finish_file(*std::move(fd), path);
 }
 
 Result<void> sync_directory(const std::filesystem::path& directory) {

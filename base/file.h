@@ -53,6 +53,29 @@ struct FileIdentity {
 [[nodiscard]] Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& path, Bytes limit,
                                                                  FileIdentity* identity = nullptr);
 
+/// A file that is open for reading, and what it was then.
+struct InputFile {
+  UniqueFd fd;
+  FileIdentity identity;
+};
+
+/// Opens a regular file. As read_file() in what it refuses.
+[[nodiscard]] Result<InputFile> open_input(const std::filesystem::path& path, Bytes limit);
+
+/// The same for bytes in memory.
+[[nodiscard]] Result<InputFile> input_of(std::span<const std::uint8_t> bytes);
+
+/// An empty file that exists in memory only. `name` is for debuggers.
+[[nodiscard]] Result<UniqueFd> memory_file(const char* name);
+
+/// The whole content from its beginning, whatever was read before; fewer bytes when the file is cut short meanwhile.
+[[nodiscard]] Result<std::vector<std::uint8_t>> read_all(const UniqueFd& fd);
+
+/// Creates or empties `path`, for reading and writing. Parents must exist.
+[[nodiscard]] Result<UniqueFd> create_file(const std::filesystem::path& path);
+/// fsyncs what was written and checks close().
+[[nodiscard]] Result<void> finish_file(UniqueFd fd, const std::filesystem::path& path);
+
 /// Creates or replaces `path` with `data`, fsyncs it and checks close(). Parents must exist.
 /// No rename and no directory fsync: see queue/publisher.h for the whole protocol.
 [[nodiscard]] Result<void> write_file_synced(const std::filesystem::path& path, std::span<const std::uint8_t> data);

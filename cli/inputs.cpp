@@ -3,26 +3,18 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <map>
 #include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "base/picture_suffixes.h"
+
 namespace retouchd::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_picture(const fs::path& path) {
-  static constexpr std::array<std::string_view, 6> kSuffixes{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"};
-  std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return std::find(kSuffixes.begin(), kSuffixes.end(), suffix) != kSuffixes.end();
-}
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
@@ -42,7 +34,7 @@ void add_folder(const fs::path& folder, bool beside, Inputs& inputs) {
       if (entry->is_directory(gone)) entry.disable_recursion_pending();
       continue;
     }
-    if (!entry->is_regular_file(gone) || !is_picture(entry->path())) continue;
+    if (!entry->is_regular_file(gone) || !has_picture_suffix(entry->path().filename().native())) continue;
     if (beside && entry->path().stem().string().ends_with("_restored")) continue;
     if (entry->path().filename().string().ends_with(".depth.png")) continue;  // of a pair, or the result of one
     found.push_back(entry->path());

@@ -145,7 +145,7 @@ class Courier::Errand {
     packing.png_level = dispatch_.options.png_level;
     const Turn turn(*this);
     if (!turn.is_mine()) return make_error(ErrorCode::kCancelled, "stopped");
-    return pack(job_.request.source, job_.request.identity, file, packing);
+    return pack(dispatch_.codec, job_.request.source, job_.request.identity, file, packing);
   }
 
   bool travel(const Parcel& parcel) {
@@ -181,7 +181,8 @@ class Courier::Errand {
     auto accepted = [&]() -> Result<std::filesystem::path> {
       const Turn turn(*this);
       if (!turn.is_mine()) return make_error(ErrorCode::kCancelled, "stopped");
-      return accept_result(fetched.part, fetched.announced, parcel, dispatch_.files.stem(claim_), dispatch_.options.limits);
+      return accept_result(dispatch_.codec, fetched.part, fetched.announced, parcel, dispatch_.files.stem(claim_),
+                           dispatch_.options.limits);
     }();
     if (!accepted) {
       if (accepted.error().code == ErrorCode::kCancelled) return stopped();

@@ -30,6 +30,7 @@ struct Dispatch {
   EscalatorOptions options;  ///< without `cloud` and `connect`, which are in `settings`
   EscalatorHooks hooks;
   queue::JobStore& store;
+  image::FileCodec& codec;
   Gate& gate;
   const Clock& clock;
   EscalationList list;

@@ -32,11 +32,13 @@ std::thread named(const char* name, std::function<void()> body) {
 }  // namespace
 
 struct Escalator::State {
-  State(EscalatorOptions options, queue::JobStore& store, Gate& gate, EscalatorHooks hooks, const Clock& clock)
+  State(EscalatorOptions options, queue::JobStore& store, image::FileCodec& codec, Gate& gate, EscalatorHooks hooks,
+        const Clock& clock)
       : parallel(std::max(1, options.cloud.parallel)),
         dispatch{.options = options,
                  .hooks = std::move(hooks),
                  .store = store,
+                 .codec = codec,
                  .gate = gate,
                  .clock = clock,
                  .list = EscalationList(clock),
@@ -64,8 +66,9 @@ struct Escalator::State {
   bool is_woken = false;
 };
 
-Escalator::Escalator(EscalatorOptions options, queue::JobStore& store, Gate& gate, EscalatorHooks hooks, const Clock& clock)
-    : state_(std::make_unique<State>(std::move(options), store, gate, std::move(hooks), clock)) {}
+Escalator::Escalator(EscalatorOptions options, queue::JobStore& store, image::FileCodec& codec, Gate& gate, EscalatorHooks hooks,
+                     const Clock& clock)
+    : state_(std::make_unique<State>(std::move(options), store, codec, gate, std::move(hooks), clock)) {}
 
 Escalator::~Escalator() { stop(); }
 

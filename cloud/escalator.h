@@ -15,7 +15,7 @@
 #include "cloud/gate.h"
 #include "cloud/node_calls.h"
 #include "config/config.h"
-#include "image/codec.h"
+#include "image/file_codec.h"
 #include "queue/job_store.h"
 
 namespace retouchd::cloud {
@@ -62,8 +62,8 @@ struct EscalatorOptions {
 /// Threads: `cloud.parallel` + 1 of its own. start() and stop() from one thread; the others from any.
 class Escalator {
  public:
-  /// `store`, `gate` and `clock` must outlive it.
-  Escalator(EscalatorOptions options, queue::JobStore& store, Gate& gate, EscalatorHooks hooks,
+  /// `store`, `codec`, `gate` and `clock` must outlive it.
+  Escalator(EscalatorOptions options, queue::JobStore& store, image::FileCodec& codec, Gate& gate, EscalatorHooks hooks,
             const Clock& clock = system_clock());
   /// stop()s.
   ~Escalator();

@@ -102,10 +102,10 @@ std::optional<Error> fault_of_pixels(const Impression& result, const Impression&
   return std::nullopt;
 }
 
-Result<Impression> impression_of_sent(const Parcel& sent, const image::DecodeLimits& limits) {
-  const auto bytes = read_file(sent.file, sent.size);
-  if (!bytes) return make_error(ErrorCode::kIoError, bytes.error().message);
-  const auto picture = image::decode(*bytes, limits);
+Result<Impression> impression_of_sent(image::FileCodec& codec, const Parcel& sent, const image::DecodeLimits& limits) {
+  const auto file = open_input(sent.file, sent.size);
+  if (!file) return make_error(ErrorCode::kIoError, file.error().message);
+  const auto picture = codec.decode(*file, limits);
   if (!picture) return picture.error();
   Impression seen = impression_of(picture->colour);
   seen.has_alpha = !picture->alpha.empty();
@@ -126,9 +126,10 @@ Result<std::filesystem::path> put_durably(const std::filesystem::path& path, con
   return path;
 }
 
-Result<std::filesystem::path> accept_unguarded(const std::filesystem::path& part, const Announced& announced, const Parcel& sent,
-                                               const std::filesystem::path& to, const image::DecodeLimits& limits) {
-  const auto original = impression_of_sent(sent, limits);
+Result<std::filesystem::path> accept_unguarded(image::FileCodec& codec, const std::filesystem::path& part,
+                                               const Announced& announced, const Parcel& sent, const std::filesystem::path& to,
+                                               const image::DecodeLimits& limits) {
+  const auto original = impression_of_sent(codec, sent, limits);
   if (!original) return original.error();
 
   auto bytes = read_file(part, announced.size);
@@ -138,10 +139,12 @@ Result<std::filesystem::path> accept_unguarded(const std::filesystem::path& part
   if (sha256_hex(*bytes) != announced.sha256) return refused("its content does not have the hash that was announced");
 
   // The header decides before memory is touched.
-  const auto header = image::read_header(*bytes, limits);
+  const auto file = input_of(*bytes);  // what was hashed, whatever becomes of the part
+  if (!file) return file.error();
+  const auto header = codec.read_header(*file, limits);
   if (!header) return refused(header.error().message);
   if (auto fault = fault_of_header(*header, *original)) return *fault;
-  auto picture = image::decode(*bytes, limits);
+  auto picture = codec.decode(*file, *header, limits);
   if (!picture) return refused(picture.error().message);
   if (auto fault = fault_of_pixels(impression_of(picture->colour), *original)) return *fault;
 
@@ -157,7 +160,7 @@ Result<std::filesystem::path> accept_unguarded(const std::filesystem::path& part
   picture->metadata.reset();
   image::EncodeOptions options;
   options.png_level = 1;  // read once more here, then removed
-  auto turned = image::encode(*picture, FileFormat::kPng, options);
+  auto turned = codec.encode(*picture, FileFormat::kPng, options);
   if (!turned) return turned.error();
   path += ".png";
   return put_durably(path, *turned);
@@ -165,10 +168,11 @@ Result<std::filesystem::path> accept_unguarded(const std::filesystem::path& part
 
 }  // namespace
 
-Result<std::filesystem::path> accept_result(const std::filesystem::path& part, const Announced& announced, const Parcel& sent,
-                                            const std::filesystem::path& to, const image::DecodeLimits& limits) {
+Result<std::filesystem::path> accept_result(image::FileCodec& codec, const std::filesystem::path& part,
+                                            const Announced& announced, const Parcel& sent, const std::filesystem::path& to,
+                                            const image::DecodeLimits& limits) {
   try {
-    return accept_unguarded(part, announced, sent, to, limits);
+    return accept_unguarded(codec, part, announced, sent, to, limits);
   } catch (const std::exception& error) {
     return refused(error.what());
   }

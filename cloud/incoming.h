@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "cloud/outgoing.h"
-#include "image/codec.h"
+#include "image/file_codec.h"
 
 namespace retouchd::cloud {
 
@@ -23,8 +23,8 @@ struct Announced {
 /// are not those of the sent picture times one whole number of 1..8, more than `limits` allow, other channels, one flat colour
 /// where the sent picture has something to show, another brightness (as a whole, or where light and dark are). What was sent must
 /// be readable: its errors are kIoError and the decoder's. Writing has its own. Never throws. Threads: safe.
-[[nodiscard]] Result<std::filesystem::path> accept_result(const std::filesystem::path& part, const Announced& announced,
-                                                          const Parcel& sent, const std::filesystem::path& to,
-                                                          const image::DecodeLimits& limits);
+[[nodiscard]] Result<std::filesystem::path> accept_result(image::FileCodec& codec, const std::filesystem::path& part,
+                                                          const Announced& announced, const Parcel& sent,
+                                                          const std::filesystem::path& to, const image::DecodeLimits& limits);
 
 }  // namespace retouchd::cloud

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "config/config.h"
-#include "image/codec.h"
+#include "image/file_codec.h"
 
 namespace retouchd::cloud {
 
@@ -35,12 +35,12 @@ struct Packing {
 /// Packs the picture at `source` into `to`, which need not survive a crash: the same source makes the same bytes again.
 ///
 /// strip_metadata: a JPEG keeps every coefficient and loses every segment that its pixels do not need (strip_jpeg); other formats
-/// are sent as PNG of their colour, upright, at their depth: without alpha, metadata and profile. Otherwise the file as it is.
-/// Never its name.
+/// are sent as PNG of their colour, upright, at their depth: without alpha, what it hides, metadata and profile. Otherwise the
+/// file as it is. Never its name.
 ///
 /// Errors: kInputMissing, kInputUnreadable, kInputEmpty, kInputChanged (not the file that was accepted, by `accepted`),
 /// kPictureTooLarge, the decoder's, and those of writing. Never throws. Threads: safe.
-[[nodiscard]] Result<Parcel> pack(const std::filesystem::path& source, const FileIdentity& accepted,
+[[nodiscard]] Result<Parcel> pack(image::FileCodec& codec, const std::filesystem::path& source, const FileIdentity& accepted,
                                   const std::filesystem::path& to, const Packing& packing);
 
 /// A JPEG file without APPn and COM segments but what tells its colours (JFIF without its thumbnail and density, Adobe's APP14),

@@ -1,6 +1,7 @@
 # What `cmake --install` puts below the prefix; included at the end of the top CMakeLists.txt.
 #
 #   bin/                         retouchd, retouch
+#   libexec/retouchd/            retouchd-codec, which retouchd starts
 #   lib[/<arch>]/retouchd/       LibTorch: a service cannot read the build's folders below /home (RETOUCHD_INSTALL_LIBTORCH)
 #   share/retouchd/models/       weights and model cards
 #   share/doc/retouchd/          manuals, retouchd.example.yaml, drop-ins of the unit
@@ -21,6 +22,8 @@ foreach(_program retouchd retouch)
     endif()
   endif()
 endforeach()
+
+install(TARGETS retouchd-codec RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/${PROJECT_NAME})
 
 # LibTorch's libraries find NVIDIA's by paths relative to their own (RPATH $ORIGIN/../../nvidia/...), so the wheels' layout is kept.
 if(RETOUCHD_INSTALL_LIBTORCH AND LIBTORCH_LIB_DIR)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
@@ -116,17 +117,43 @@ struct Hooks {
   std::chrono::milliseconds timeout{60'000};  ///< then the command is killed
 };
 
+/// How pictures are read.
+struct Input {
+  enum class Pages { kFirst, kAll } pages = Pages::kFirst;       ///< of a TIFF
+  enum class Colours { kFile, kSrgb } colours = Colours::kFile;  ///< that networks see: the file's own, or sRGB
+};
+
 struct Output {
+  /// Of results whose names retouchd makes up; kSame: that of the original.
+  enum class Format { kSame, kJpeg, kPng, kTiff, kWebp, kAvif, kJxl } format = Format::kSame;
+  /// ".avif"; empty: the original's.
+  [[nodiscard]] std::string_view suffix() const noexcept;
   int jpeg_quality = 95;
   int png_level = 3;
   int webp_quality = 95;
+  int avif_quality = 80;
+  int avif_speed = 8;
+  int jxl_quality = 90;
+  int jxl_effort = 4;
+  enum class TiffCompression { kNone, kLzw, kDeflate } tiff_compression = TiffCompression::kDeflate;
   enum class Metadata { kKeep, kStrip } metadata = Metadata::kKeep;
+  bool provenance = true;                                            ///< what was done to a picture is written into its XMP
+  enum class FileTime { kNow, kSource } file_time = FileTime::kNow;  ///< modification time of results
+};
+
+/// Picture files are read and written by processes that can do nothing else.
+struct Sandbox {
+  bool enabled = true;
+  std::chrono::seconds timeout{60};  ///< for one picture, plus a second for each megapixel
 };
 
 struct Limits {
-  double megapixels = 100.0;
+  double megapixels = 400.0;
   std::uint32_t side = 65'500;
-  Bytes file_size = mebibytes(512);
+  int frames = 1000;               ///< pages or pictures of an animation in one file
+  int jpeg_scans = 100;            ///< of a progressive JPEG
+  Bytes metadata = mebibytes(16);  ///< larger EXIF, XMP, ICC blocks are left out
+  Bytes file_size = gibibytes(2);
   Bytes weights = gibibytes(4);  ///< larger weight files are refused
   int queued_jobs = 1'000'000;   ///< more are answered with busy
 };
@@ -180,7 +207,9 @@ struct Config {
   Serve serve;
   Callbacks callbacks;
   Hooks hooks;
+  Input input;
   Output output;
+  Sandbox sandbox;
   Limits limits;
   Retry retry;
   Workers workers;

@@ -134,6 +134,27 @@ std::vector<Key<Config>> make_config_keys() {
           "JPEG quality of the preview."),
 
       top(
+          "input.pages", kReload, [](auto& c) -> auto& { return c.input.pages; },
+          choice<Input::Pages>({{"first", Input::Pages::kFirst}, {"all", Input::Pages::kAll}}),
+          "Which pages of a TIFF are restored. The result has as many; the rest is left out with a warning."),
+      top(
+          "input.colours", kReload, [](auto& c) -> auto& { return c.input.colours; },
+          choice<Input::Colours>({{"file", Input::Colours::kFile}, {"srgb", Input::Colours::kSrgb}}),
+          "The colours that networks see: those of the file's own space, or sRGB, for networks that are particular about it. "
+          "Results are in the file's space in both cases."),
+
+      top(
+          "output.format", kReload, [](auto& c) -> auto& { return c.output.format; },
+          choice<Output::Format>({{"same", Output::Format::kSame},
+                                  {"jpeg", Output::Format::kJpeg},
+                                  {"png", Output::Format::kPng},
+                                  {"tiff", Output::Format::kTiff},
+                                  {"webp", Output::Format::kWebp},
+                                  {"avif", Output::Format::kAvif},
+                                  {"jxl", Output::Format::kJxl}}),
+          "Format of results in watched folders and of those submitted without a name for the result; `same` is that of the "
+          "original. Where it cannot hold a picture (alpha or 16 bits in a JPEG), PNG or TIFF takes its place."),
+      top(
           "output.jpeg_quality", kReload, [](auto& c) -> auto& { return c.output.jpeg_quality; }, whole_number(1, 100),
           "Quality of JPEG results."),
       top(
@@ -143,16 +164,58 @@ std::vector<Key<Config>> make_config_keys() {
           "output.webp_quality", kReload, [](auto& c) -> auto& { return c.output.webp_quality; }, whole_number(1, 100),
           "Quality of WebP results."),
       top(
+          "output.avif_quality", kReload, [](auto& c) -> auto& { return c.output.avif_quality; }, whole_number(1, 100),
+          "Quality of AVIF results; 100 is lossless."),
+      top(
+          "output.avif_speed", kReload, [](auto& c) -> auto& { return c.output.avif_speed; }, whole_number(0, 10),
+          "Speed of the AVIF encoder: 0 is slow and small, 10 is fast."),
+      top(
+          "output.jxl_quality", kReload, [](auto& c) -> auto& { return c.output.jxl_quality; }, whole_number(1, 100),
+          "Quality of JPEG XL results; 100 is lossless."),
+      top(
+          "output.jxl_effort", kReload, [](auto& c) -> auto& { return c.output.jxl_effort; }, whole_number(1, 9),
+          "Effort of the JPEG XL encoder: 1 is fast, 9 is small."),
+      top(
+          "output.tiff_compression", kReload, [](auto& c) -> auto& { return c.output.tiff_compression; },
+          choice<Output::TiffCompression>({{"none", Output::TiffCompression::kNone},
+                                           {"lzw", Output::TiffCompression::kLzw},
+                                           {"deflate", Output::TiffCompression::kDeflate}}),
+          "Compression of TIFF results; all are lossless."),
+      top(
           "output.metadata", kReload, [](auto& c) -> auto& { return c.output.metadata; },
           choice<Output::Metadata>({{"keep", Output::Metadata::kKeep}, {"strip", Output::Metadata::kStrip}}),
           "Whether results carry the EXIF, XMP and IPTC data of their originals."),
+      top(
+          "output.provenance", kReload, [](auto& c) -> auto& { return c.output.provenance; }, yes_or_no(),
+          "Whether results say in their XMP what was done to them: network, weights, precision, tiles, score, route."),
+      top(
+          "output.file_time", kReload, [](auto& c) -> auto& { return c.output.file_time; },
+          choice<Output::FileTime>({{"now", Output::FileTime::kNow}, {"source", Output::FileTime::kSource}}),
+          "Modification time of results: when they were written, or that of the original."),
 
       top(
-          "limits.megapixels", kReload, [](auto& c) -> auto& { return c.limits.megapixels; }, number(0.01, 4000),
+          "sandbox.enabled", kRestart, [](auto& c) -> auto& { return c.sandbox.enabled; }, yes_or_no(),
+          "Whether pictures are read and written by separate processes without rights (docs/operating.md). Without them a file "
+          "that is made to crash a decoder stops the daemon."),
+      top(
+          "sandbox.timeout", kRestart, [](auto& c) -> auto& { return c.sandbox.timeout; }, duration(1s, 24h),
+          "A picture that is read or written for longer than this, plus a second for each megapixel, has failed."),
+
+      top(
+          "limits.megapixels", kReload, [](auto& c) -> auto& { return c.limits.megapixels; }, number(0.01, 2000),
           "Pictures of more megapixels are refused, before memory is spent on them."),
       top(
           "limits.side", kReload, [](auto& c) -> auto& { return c.limits.side; }, whole_number(16, 65'535),
           "Pictures with a longer side, in pixels, are refused."),
+      top(
+          "limits.frames", kReload, [](auto& c) -> auto& { return c.limits.frames; }, whole_number(1, 1'000'000),
+          "Files with more pages, or more pictures of an animation, are refused."),
+      top(
+          "limits.jpeg_scans", kReload, [](auto& c) -> auto& { return c.limits.jpeg_scans; }, whole_number(1, 10'000),
+          "Progressive JPEGs with more scans are refused: each costs the time of a whole picture."),
+      top(
+          "limits.metadata", kReload, [](auto& c) -> auto& { return c.limits.metadata; }, size(kibibytes(64), gibibytes(1)),
+          "Larger blocks of EXIF, XMP, IPTC or ICC are not kept; the picture is, with a warning."),
       top(
           "limits.file_size", kReload, [](auto& c) -> auto& { return c.limits.file_size; }, size(kibibytes(1), gibibytes(16)),
           "Larger picture files are refused."),
@@ -240,7 +303,7 @@ std::vector<Key<Watch>> make_watch_keys() {
   };
 }
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kSections{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kSections{{
     {"watch", "Watched folders: pictures that appear in `path` are restored into `output`."},
     {"zmq", "Requests and events over ZeroMQ (docs/protocol.md)."},
     {"http", "Metrics and health over HTTP, for this machine only."},
@@ -252,7 +315,9 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kSection
     {"serve", "With `role: cloud`: what other daemons find here."},
     {"callbacks", "Events told over HTTP."},
     {"hooks", "Commands that are run when something happened to a job."},
+    {"input", "How pictures are read."},
     {"output", "How results are written."},
+    {"sandbox", "Processes of their own read and write picture files."},
     {"limits", "What is refused, so that one picture or client cannot exhaust the machine."},
     {"retry", "Failures that may pass."},
     {"workers", "Threads."},

@@ -17,6 +17,7 @@
 #include "image/codec.h"
 #include "image/lost_detail.h"
 #include "image/resize.h"
+#include "inference/full_scale.h"
 #include "stages/calibration.h"
 
 namespace retouchd::daemon {
@@ -66,12 +67,13 @@ bool is_picture(const fs::path& file) {
   return beginning && image::sniff(*beginning).ok();
 }
 
-Result<image::LostDetail> measure(const fs::path& file, const stages::Settings& settings) {
-  const auto bytes = read_file(file, settings.file_size);
-  if (!bytes) return bytes.error();
+Result<image::LostDetail> measure(image::FileCodec& codec, const fs::path& path, const stages::Settings& settings) {
+  const auto file = open_input(path, settings.file_size);
+  if (!file) return file.error();
   try {
-    const auto picture = image::decode(*bytes, settings.limits);
+    auto picture = codec.decode(*file, settings.limits);
     if (!picture) return picture.error();
+    if (picture->is_float()) picture->colour.convertTo(picture->colour, CV_16U, inference::full_scale(CV_16U));
     const cv::Size small = image::size_within(picture->colour.size(), settings.preview_megapixels);
     return image::measure_lost_detail(picture->colour, small);
   } catch (const std::exception& error) {  // no memory for a large one
@@ -79,13 +81,13 @@ Result<image::LostDetail> measure(const fs::path& file, const stages::Settings& 
   }
 }
 
-void measure_into(Survey& survey, const fs::path& file, const stages::Settings& settings) {
+void measure_into(image::FileCodec& codec, Survey& survey, const fs::path& file, const stages::Settings& settings) {
   if (!is_picture(file)) {
     const std::lock_guard lock(survey.mutex);
     ++survey.skipped;
     return;
   }
-  const auto lost = measure(file, settings);
+  const auto lost = measure(codec, file, settings);
   const std::lock_guard lock(survey.mutex);
   if (!lost) {
     survey.refused.push_back({file, lost.error().message});
@@ -96,14 +98,14 @@ void measure_into(Survey& survey, const fs::path& file, const stages::Settings& 
 }
 
 /// Each thread holds one picture.
-void measure_all(Survey& survey, const std::vector<fs::path>& files, const stages::Settings& settings) {
+void measure_all(image::FileCodec& codec, Survey& survey, const std::vector<fs::path>& files, const stages::Settings& settings) {
   cv::setNumThreads(1);
   std::atomic<std::size_t> next = 0;
   std::vector<std::thread> threads;
   const std::size_t count = std::min<std::size_t>(files.size(), std::max(1U, std::thread::hardware_concurrency()));
   for (std::size_t i = 0; i < count; ++i) {
     threads.emplace_back([&] {
-      for (std::size_t file = next++; file < files.size(); file = next++) measure_into(survey, files[file], settings);
+      for (std::size_t file = next++; file < files.size(); file = next++) measure_into(codec, survey, files[file], settings);
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -157,8 +159,10 @@ json to_json(const stages::Calibration& calibration, const Survey& survey, const
 int calibrate_tool(const config::Config& config, const CalibrateOptions& options) {
   const auto files = files_below(options.folder);
   if (!files) return refuse(files.error());
+  const auto codec = open_codec(config);
+  if (!codec) return refuse(codec.error());
   Survey survey;
-  measure_all(survey, *files, settings_of(config));
+  measure_all(**codec, survey, *files, settings_of(config));
   const std::size_t usable = survey.values_db.size() - survey.small;
   if (usable < stages::Calibration::kFewestPictures) {
     std::string found = fmt::format("{} pictures below {} are larger than a preview, and {} are needed to calibrate", usable,

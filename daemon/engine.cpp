@@ -10,6 +10,7 @@
 
 #include "config/value.h"
 #include "daemon/process_tuning.h"
+#include "sandbox/codec_pool.h"
 #include "stages/planner.h"
 
 namespace retouchd::daemon {
@@ -19,10 +20,39 @@ namespace fs = std::filesystem;
 
 /// For what the ledger does not see: stacks, SQLite, sockets, requests under way, what the allocator keeps.
 constexpr Bytes kMargin = mebibytes(96);
+/// Of a process that reads and writes pictures: its libraries' data, and the memory that it shares with the daemon for good.
+constexpr Bytes kCodecProcess = mebibytes(40);
 /// Finished tiles of long pictures that wait for the disk.
 constexpr Bytes kTilesToKeep = mebibytes(32);
 
 int half_of_cores() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8); }
+
+/// A picture that somebody waits for must not wait behind one of a backlog.
+int decode_threads(const config::Config& config) {
+  return config.workers.decode > 0 ? config.workers.decode : std::max(2, half_of_cores());
+}
+int encode_threads(const config::Config& config) { return config.workers.encode > 0 ? config.workers.encode : half_of_cores(); }
+
+/// One for each thread that could want one.
+int codec_workers(const config::Config& config) { return decode_threads(config) + encode_threads(config); }
+
+image::EncodeOptions encode_options(const config::Output& output) {
+  using From = config::Output;
+  using To = image::EncodeOptions;
+  To options;
+  options.jpeg_quality = output.jpeg_quality;
+  options.png_level = output.png_level;
+  options.webp_quality = output.webp_quality;
+  options.avif_quality = output.avif_quality;
+  options.avif_speed = output.avif_speed;
+  options.jxl_quality = output.jxl_quality;
+  options.jxl_effort = output.jxl_effort;
+  options.tiff_compression = output.tiff_compression == From::TiffCompression::kNone  ? To::TiffCompression::kNone
+                             : output.tiff_compression == From::TiffCompression::kLzw ? To::TiffCompression::kLzw
+                                                                                      : To::TiffCompression::kDeflate;
+  options.metadata = output.metadata == From::Metadata::kKeep ? To::Metadata::kKeep : To::Metadata::kStrip;
+  return options;
+}
 
 std::optional<inference::Precision> precision_of(config::Config::Precision precision) {
   using From = config::Config::Precision;
@@ -100,8 +130,22 @@ fs::path measurements_file(const config::Config& config) { return config.state_d
 
 Bytes unseen_memory() noexcept { return kMargin; }
 
+Result<std::unique_ptr<image::FileCodec>> open_codec(const config::Config& config) {
+  if (!config.sandbox.enabled) return std::unique_ptr<image::FileCodec>(std::make_unique<image::LocalCodec>());
+  sandbox::CodecPool::Options options;
+  options.workers = codec_workers(config);
+  options.timeout = config.sandbox.timeout;
+  auto pool = sandbox::CodecPool::open(options);
+  if (!pool) return pool.error();
+  return std::unique_ptr<image::FileCodec>(*std::move(pool));
+}
+
 Result<Engine> open_engine(const config::Config& config, const fs::path& measurements) {
   Engine engine;
+  auto codec = open_codec(config);
+  if (!codec) return codec.error();
+  engine.codec = *std::move(codec);
+  engine.codec_pool = dynamic_cast<const sandbox::CodecPool*>(engine.codec.get());
   engine.networks = std::make_unique<inference::Registry>(registry_options(config));
   const auto network = engine.networks->find(config.network);
   if (!network) return network.error();
@@ -141,7 +185,8 @@ Result<Engine> open_engine(const config::Config& config, const fs::path& measure
   const Bytes requests{engine.server ? engine.server->tiles_at_once() * static_cast<std::uint64_t>(side) *
                                            static_cast<std::uint64_t>(side) * 3 * 2 * sizeof(float)
                                      : 0};
-  const Bytes fixed = resident_memory() + for_batch + tiles + requests + kTilesToKeep + kMargin;
+  const Bytes codecs{engine.codec_pool ? kCodecProcess.value * static_cast<std::uint64_t>(codec_workers(config)) : 0};
+  const Bytes fixed = resident_memory() + for_batch + tiles + requests + codecs + kTilesToKeep + kMargin;
   engine.for_pictures = config.memory - fixed;
   spdlog::info("{}; network {} ({} parameters), loaded and checked in {:.2f} s", engine.devices->description(), network->name,
                network->parameters, took.count());
@@ -179,12 +224,16 @@ stages::Settings settings_of(const config::Config& config) {
                                                                      : stages::Settings::Mode::kAuto;
   settings.limits.megapixels = config.limits.megapixels;
   settings.limits.side = config.limits.side;
+  settings.limits.frames = config.limits.frames;
+  settings.limits.jpeg_scans = config.limits.jpeg_scans;
+  settings.limits.metadata = config.limits.metadata;
+  settings.limits.all_pages = config.input.pages == config::Input::Pages::kAll;
+  settings.limits.space =
+      config.input.colours == config::Input::Colours::kSrgb ? image::WorkingSpace::kExtendedSrgb : image::WorkingSpace::kFile;
   settings.file_size = config.limits.file_size;
-  settings.output.jpeg_quality = config.output.jpeg_quality;
-  settings.output.png_level = config.output.png_level;
-  settings.output.webp_quality = config.output.webp_quality;
-  settings.output.metadata = config.output.metadata == config::Output::Metadata::kKeep ? image::EncodeOptions::Metadata::kKeep
-                                                                                       : image::EncodeOptions::Metadata::kStrip;
+  settings.output = encode_options(config.output);
+  if (config.output.provenance) settings.software = "retouchd " RETOUCHD_VERSION;
+  settings.keep_file_time = config.output.file_time == config::Output::FileTime::kSource;
   settings.resume_longer_than = config.resume.longer_than;
   settings.preview = config.preview.enabled;
   settings.preview_megapixels = config.preview.megapixels;
@@ -208,9 +257,8 @@ PipelineOptions pipeline_options(const config::Config& config, const Engine& eng
   options.largest_tile = config.tile.size;
   options.tiles_to_keep = kTilesToKeep;
   options.max_wait = config.tile.max_wait;
-  // A picture that somebody waits for must not wait behind one of a backlog.
-  options.decode_threads = config.workers.decode > 0 ? config.workers.decode : std::max(2, half_of_cores());
-  options.encode_threads = config.workers.encode > 0 ? config.workers.encode : half_of_cores();
+  options.decode_threads = decode_threads(config);
+  options.encode_threads = encode_threads(config);
   return options;
 }
 

@@ -7,10 +7,12 @@
 #include "base/units.h"
 #include "config/config.h"
 #include "daemon/pipeline.h"
+#include "image/file_codec.h"
 #include "inference/device.h"
 #include "inference/measurements.h"
 #include "inference/registry.h"
 #include "inference/remote/model_server.h"
+#include "sandbox/codec_pool.h"
 #include "stages/calibration.h"
 #include "stages/device_pool.h"
 #include "stages/gain_predictor.h"
@@ -19,6 +21,8 @@ namespace retouchd::daemon {
 
 /// The networks and the devices, loaded and tried out, and what they leave of the memory budget.
 struct Engine {
+  std::unique_ptr<image::FileCodec> codec;
+  const sandbox::CodecPool* codec_pool = nullptr;  ///< the same, when it is one
   std::unique_ptr<inference::Registry> networks;
   std::unique_ptr<inference::Measurements> measurements;
   std::unique_ptr<stages::DevicePool> devices;
@@ -34,6 +38,9 @@ struct Engine {
 /// the first picture waits for nothing. Call it before threads that use memory start: it measures the process. kUnknownNetwork,
 /// kBadWeights, kDeviceFailed, or kBadConfig when `memory` leaves nothing for pictures.
 [[nodiscard]] Result<Engine> open_engine(const config::Config& config, const std::filesystem::path& measurements);
+
+/// What reads and writes picture files: processes of their own, or this one (sandbox.enabled). kBadConfig.
+[[nodiscard]] Result<std::unique_ptr<image::FileCodec>> open_codec(const config::Config& config);
 
 /// Where this machine's measurements of networks are kept.
 [[nodiscard]] std::filesystem::path measurements_file(const config::Config& config);

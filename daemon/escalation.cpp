@@ -57,10 +57,13 @@ Result<std::unique_ptr<Escalation>> Escalation::open(const config::Config& confi
   options.state_dir = config.state_dir;
   options.connect = link->connect_;
   options.limits = settings_of(config).limits;
+  options.limits.all_pages = false;
+  options.limits.space = image::WorkingSpace::kFile;
   options.file_size = config.limits.file_size;
   options.png_level = config.output.png_level;
   options.preview_megapixels = config.preview.megapixels;
-  link->escalator_ = std::make_unique<cloud::Escalator>(std::move(options), store, link->gate_, std::move(hooks), clock);
+  link->escalator_ =
+      std::make_unique<cloud::Escalator>(std::move(options), store, *engine.codec, link->gate_, std::move(hooks), clock);
   return link;
 }
 

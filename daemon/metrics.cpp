@@ -97,6 +97,12 @@ struct Metrics::Series {
   Family<Counter>& requests = counters(registry, "requests_total", "Requests answered, by operation and result.");
   Counter& guests_denied =
       counters(registry, "guests_denied_total", "Connections refused because their key is not in serve.clients.").Add({});
+  Counter& codec_starts =
+      counters(registry, "codec_workers_started_total", "Processes started to read and write pictures.").Add({});
+  Family<Counter>& codec_ends =
+      counters(registry, "codec_workers_lost_total", "Processes that died of a picture, by reason: crash or timeout.");
+  Counter& codec_crashes = codec_ends.Add({{"reason", "crash"}});
+  Counter& codec_timeouts = codec_ends.Add({{"reason", "timeout"}});
   Counter& published = counters(registry, "events_published_total", "Events sent to subscribers.").Add({});
   Counter& store_errors = counters(registry, "store_errors_total", "Failed operations of the job store.").Add({});
   Histogram& commit_seconds =
@@ -126,6 +132,7 @@ struct Metrics::Series {
   std::mutex render_mutex;  // one scrape at a time: its gauges and its text belong together
   std::map<std::string, WatchTotals> watch_totals;
   std::uint64_t denied_before = 0;
+  sandbox::PoolCounts codecs_before;
 
   std::mutex mutex;  // guards what follows
   std::set<std::string, std::less<>> origins;
@@ -343,6 +350,9 @@ std::string Metrics::render(Snapshot snapshot) {
   series_->devices.show(snapshot.devices, series_->saturation.all(), snapshot.clients);
   series_->cascade.show(snapshot.cloud);
   advance(series_->guests_denied, series_->denied_before, snapshot.guests_denied);
+  advance(series_->codec_starts, series_->codecs_before.started, snapshot.codecs.started);
+  advance(series_->codec_crashes, series_->codecs_before.crashes, snapshot.codecs.crashes);
+  advance(series_->codec_timeouts, series_->codecs_before.timeouts, snapshot.codecs.timeouts);
   series_->take_watches(snapshot.watches);
   series_->memory_budget.Set(static_cast<double>(snapshot.memory_budget.value));
   series_->memory_reserved.Set(static_cast<double>(snapshot.memory_reserved.value));

@@ -56,19 +56,19 @@ Pipeline::Pipeline(const PipelineOptions& options, const Surroundings& with)
       to_merge_("merge", 2 * with.devices.tiles_at_once()),
       to_encode_("encode", kPictures),
       claimer_({[this] { return wants_more(); }}, with.store, in_flight_, outcomes_, to_infer_, to_decode_, with.clock),
-      decode_({options.largest_tile, options.for_batch}, settings_, with.networks, with.devices, memory_, with.store),
-      preview_(settings_, {options.previews, options.largest_tile}, to_infer_, with.store, with.observer, with.clock),
+      decode_({options.largest_tile, options.for_batch}, settings_, with.codec, with.networks, with.devices, memory_, with.store),
+      preview_(settings_, with.codec, {options.previews, options.largest_tile}, to_infer_, with.store, with.observer, with.clock),
       score_(settings_, options.largest_tile, to_infer_),
       route_(
           settings_, with.node, [this](stages::PictureRun& run) { return server_->plan(run); }, with.store, with.observer,
           outcomes_),
-      levels_(settings_, options.previews, options.largest_tile, to_infer_, with.store, with.observer),
+      levels_(settings_, with.codec, options.previews, options.largest_tile, to_infer_, with.store, with.observer),
       log_writer_(options.tiles_to_keep),
       tile_(
           {options.unfinished}, settings_, to_infer_, to_encode_, log_writer_, with.observer,
           [this](stages::PictureRun& run, const Error& error) { outcomes_.failed(run, error); }, with.progress),
       merge_(with.observer),
-      encode_(settings_, publisher_, outcomes_) {
+      encode_(settings_, with.codec, publisher_, outcomes_) {
   const stages::DeviceWorker::Hooks hooks{[this] { return why_idle(); },
                                           [this] {
                                             if (wants_more()) claimer_.wake();

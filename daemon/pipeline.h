@@ -61,6 +61,7 @@ class Pipeline {
   /// What the pipeline works with; all of it must outlive it. The devices are used through their gates alone.
   struct Surroundings {
     queue::JobStore& store;
+    image::FileCodec& codec;
     const inference::Registry& networks;
     stages::DevicePool& devices;
     stages::PipelineObserver& observer;

@@ -19,11 +19,6 @@ namespace {
 
 using nlohmann::json;
 
-struct Asked {
-  image::PictureHeader header;
-  Bytes file;
-};
-
 /// "3296x2192": an 8-bit colour JPEG of that size.
 std::optional<cv::Size> size_in(const std::string& text) {
   const auto cross = text.find('x');
@@ -38,19 +33,21 @@ std::optional<cv::Size> size_in(const std::string& text) {
   return size;
 }
 
-Result<Asked> look_at(const std::string& picture, const stages::Settings& settings) {
-  Asked asked;
+Result<image::PictureHeader> look_at(const std::string& picture, const config::Config& config) {
   if (const auto size = size_in(picture)) {
-    asked.header.width = static_cast<std::uint32_t>(size->width);
-    asked.header.height = static_cast<std::uint32_t>(size->height);
-    asked.file = Bytes{static_cast<std::uint64_t>(size->area()) / 2};
-    return asked;
+    image::PictureHeader header;
+    header.width = static_cast<std::uint32_t>(size->width);
+    header.height = static_cast<std::uint32_t>(size->height);
+    return header;
   }
-  const auto file = read_file(picture, settings.file_size);
+  const stages::Settings settings = settings_of(config);
+  const auto file = open_input(picture, settings.file_size);
   if (!file) return file.error();
-  auto header = image::read_header(*file, settings.limits);
+  const auto codec = open_codec(config);
+  if (!codec) return codec.error();
+  auto header = (*codec)->read_header(*file, settings.limits);
   if (!header) return make_error(header.error().code, picture + ": " + header.error().message);
-  return Asked{*header, Bytes{file->size()}};
+  return header;
 }
 
 /// Least overlap of neighbours along both axes; 0 for a single tile.
@@ -96,7 +93,7 @@ void print(const json& plan) {
 int plan_tool(config::Config config, const PlanOptions& options) {
   if (!options.network.empty()) config.network = options.network;
   if (options.memory) config.memory = *options.memory;
-  const auto asked = look_at(options.picture, settings_of(config));
+  const auto asked = look_at(options.picture, config);
   if (!asked) return refuse(asked.error());
   const inference::Registry networks(registry_options(config));
   const auto network = networks.find(config.network);
@@ -108,8 +105,8 @@ int plan_tool(config::Config config, const PlanOptions& options) {
   const inference::Device& device = *pool.members().front()->device;
   const auto choice = device.precision_for(*network);
 
-  const cv::Size size(static_cast<int>(asked->header.width), static_cast<int>(asked->header.height));
-  const Bytes picture_memory = stages::estimate_memory(asked->header, asked->file, *network);
+  const cv::Size size(static_cast<int>(asked->width), static_cast<int>(asked->height));
+  const Bytes picture_memory = stages::estimate_memory(*asked, *network);
   const Bytes budget = config.memory - resident_memory() - unseen_memory();
   const auto on_device = pool.memory();
   stages::PlanFacts facts = pool.facts(*network);
@@ -122,7 +119,7 @@ int plan_tool(config::Config config, const PlanOptions& options) {
 
   const json report{
       {"picture",
-       {{"name", options.picture}, {"width", size.width}, {"height", size.height}, {"megapixels", asked->header.megapixels()}}},
+       {{"name", options.picture}, {"width", size.width}, {"height", size.height}, {"megapixels", asked->megapixels()}}},
       {"network", {{"name", network->name}, {"architecture", network->architecture}, {"variant", network->variant}}},
       {"device", pool.description()},
       {"route", {{"value", "local"}, {"reason", "no cloud node is configured"}}},

@@ -133,15 +133,17 @@ int run_once(config::Config config, const RunOnceOptions& options) {
   stages::PipelineObserver unobserved;
   PipelineOptions pipeline_settings = pipeline_options(config, *engine);
   pipeline_settings.retry.waits_for_disk = false;
-  Pipeline pipeline(pipeline_settings,
-                    {store, *engine->networks, *engine->devices, unobserved, system_clock(), [](queue::JobId, int, int) {}});
+  Pipeline pipeline(pipeline_settings, {store, *engine->codec, *engine->networks, *engine->devices, unobserved, system_clock(),
+                                        [](queue::JobId, int, int) {}});
   store.set_listener([&](const std::vector<queue::JobEvent>& events) {
     pipeline.on_events(events);
     endings.on_events(events);
   });
   pipeline.start();
 
-  intake::Admission admission({config.state_dir, config.limits, config.network}, store, {});
+  intake::Admission::Options admission_options{config.state_dir, config.limits, config.network};
+  admission_options.output = config.output;
+  intake::Admission admission(admission_options, store, {});
   Report report(options.json, options.files.size());
   std::vector<queue::JobId> jobs;
   for (const fs::path& file : options.files) {

@@ -50,7 +50,7 @@ config::Retention retention_of(const config::Config& config) {
 }
 
 intake::WatchSet::Options watch_options(const config::Config& config) {
-  return {config.network, config.preview.enabled, {config.state_dir}};
+  return {config.network, config.preview.enabled, std::string(config.output.suffix()), {config.state_dir}};
 }
 
 }  // namespace
@@ -168,10 +168,13 @@ Result<void> Service::start() {
   if (!escalation) return escalation.error();
   escalation_ = *std::move(escalation);
 
-  Pipeline::Surroundings surroundings{
-      *store_,          *engine_.networks,
-      *engine_.devices, *reporter_,
-      clock_,           [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }};
+  Pipeline::Surroundings surroundings{*store_,
+                                      *engine_.codec,
+                                      *engine_.networks,
+                                      *engine_.devices,
+                                      *reporter_,
+                                      clock_,
+                                      [this](queue::JobId id, int done, int total) { progress_.note(id, done, total); }};
   if (escalation_) {
     surroundings.node = escalation_->node();
     surroundings.server = escalation_->server();
@@ -192,7 +195,7 @@ Result<void> Service::start() {
 
 Result<void> Service::start_intake() {
   intake::Admission::Options options{config_.state_dir,           config_.limits, config_.network, config_.cascade,
-                                     !config_.cloud.node.empty(), config_.serve};
+                                     !config_.cloud.node.empty(), config_.serve,  config_.output};
   intake::Admission::Hooks hooks;
   hooks.networks = [this] {
     std::vector<std::string> names;
@@ -322,7 +325,7 @@ void Service::reload() {
     pipeline_->set_settings(pipeline_options(*fresh, engine_).settings);
     pipeline_->set_retry(retry_of(*fresh));
     watches_->replace(watches_of(*fresh), watch_options(*fresh));
-    admission_->reconfigure(fresh->limits, fresh->network, fresh->cascade, fresh->serve);
+    admission_->reconfigure(fresh->limits, fresh->network, fresh->cascade, fresh->serve, fresh->output);
     if (escalation_) escalation_->configure(fresh->cloud);
     metrics_->set_cascade(fresh->cascade.rate, fresh->cascade.threshold, threshold_db(engine_));
     config_.cascade = fresh->cascade;

@@ -68,6 +68,7 @@ Snapshot Service::snapshot() const {
     now.running.push_back({run->job.id, run->job.request.name, "infer", progress->done, progress->total});
   }
   now.watches = watches_->status();
+  if (engine_.codec_pool != nullptr) now.codecs = engine_.codec_pool->counts();
   if (guests_) now.guests_denied = guests_->denied();
   if (escalation_) now.cloud = escalation_->status();
   now.memory_budget = config_.memory;

@@ -12,6 +12,7 @@
 #include "daemon/saturation.h"
 #include "intake/watch_status.h"
 #include "queue/job_store.h"
+#include "sandbox/codec_pool.h"
 
 namespace retouchd::daemon {
 
@@ -63,6 +64,7 @@ struct Snapshot {
   std::vector<RunningSnapshot> running;  ///< at most kMostRunning
   std::vector<intake::WatchStatus> watches;
   std::optional<CloudSnapshot> cloud;  ///< nullopt: no node is configured
+  sandbox::PoolCounts codecs;          ///< zeros without a sandbox
   std::uint64_t guests_denied = 0;     ///< connections of daemons that are not let in, since the start
   Bytes memory_budget;
   Bytes memory_reserved;

@@ -104,7 +104,7 @@ double clipped_share(const cv::Mat& luma) {
 
 cv::Mat in_8_bit_values(const cv::Mat& picture) {
   cv::Mat values;
-  picture.convertTo(values, CV_32F, picture.depth() == CV_16U ? 1.0 / 257.0 : 1.0);
+  picture.convertTo(values, CV_32F, in_8_bit_levels(picture.depth()));
   return values.reshape(1);  // channels side by side
 }
 

@@ -16,14 +16,14 @@ struct LostDetail {
 };
 
 /// Measures it without restoring anything: the picture goes down to `small` and up again as a preview does, and of what is
-/// missing the noise is taken off, which restoration would have removed anyway. `colour`: CV_8U or CV_16U, 1 or 3 channels (RGB).
-/// 100 dB when `small` is not smaller. About 40 ms of a core for 7 megapixels. Threads: safe.
+/// missing the noise is taken off, which restoration would have removed anyway. `colour`: CV_8U, CV_16U or CV_32F, 1 or 3
+/// channels (RGB). 100 dB when `small` is not smaller. About 40 ms of a core for 7 megapixels. Threads: safe.
 [[nodiscard]] LostDetail measure_lost_detail(const cv::Mat& colour, cv::Size small);
 
 /// How well a restored preview agrees with what it was made from, in dB, at most 100: both are reduced until noise hardly counts,
 /// and what noise is left is taken off. Well above 30 where only noise went; low when the network invented something or failed.
-/// `small`, `restored_small`: CV_8U or CV_16U; the second may be larger (super-resolution). `noise_sigma`: of the full picture;
-/// `scale`: side of `small` over that of the full picture, 0..1. 0 when they cannot be compared. Threads: safe.
+/// `small`, `restored_small`: of one of these depths; the second may be larger (super-resolution). `noise_sigma`: of the full
+/// picture; `scale`: side of `small` over that of the full picture, 0..1. 0 when they cannot be compared. Threads: safe.
 [[nodiscard]] double consistency_db(const cv::Mat& small, const cv::Mat& restored_small, double noise_sigma, double scale);
 
 }  // namespace retouchd::image

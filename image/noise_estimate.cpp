@@ -12,6 +12,7 @@
 namespace retouchd::image {
 namespace {
 
+constexpr int kBand = 64;  // rows
 constexpr int kBlock = 8;
 constexpr double kDarkest = 8;  // mean of a block; beyond these, noise is cut off
 constexpr double kBrightest = 247;
@@ -113,13 +114,28 @@ double expect_noise(cv::Mat& responses, const cv::Mat& brightness) {
 
 }  // namespace
 
+double in_8_bit_levels(int depth) noexcept { return depth == CV_8U ? 1.0 : depth == CV_16U ? 1.0 / 257.0 : 255.0; }
+
 cv::Mat luma_of(const cv::Mat& colour) {
-  cv::Mat luma = colour;
-  if (colour.channels() == 3) cv::cvtColor(colour, luma, cv::COLOR_RGB2GRAY);
-  if (luma.depth() == CV_8U) return luma;
-  cv::Mat eight_bits;
-  luma.convertTo(eight_bits, CV_8U, 1.0 / 257.0);
-  return eight_bits;
+  if (colour.depth() == CV_8U) {
+    cv::Mat luma = colour;
+    if (colour.channels() == 3) cv::cvtColor(colour, luma, cv::COLOR_RGB2GRAY);
+    return luma;
+  }
+  // In bands, as a large picture's brightness in full depth would take a third of its own memory.
+  cv::Mat luma(colour.size(), CV_8UC1);
+  cv::Mat gray;
+  for (int y = 0; y < colour.rows; y += kBand) {
+    const int end = std::min(y + kBand, colour.rows);
+    cv::Mat band = colour.rowRange(y, end);
+    if (colour.channels() == 3) {
+      cv::cvtColor(band, gray, cv::COLOR_RGB2GRAY);
+      band = gray;
+    }
+    cv::Mat to = luma.rowRange(y, end);
+    band.convertTo(to, CV_8U, in_8_bit_levels(colour.depth()));
+  }
+  return luma;
 }
 
 FineStructure measure_fine_structure(const cv::Mat& luma) {

@@ -11,8 +11,11 @@ struct FineStructure {
   cv::Mat noise_variance;  ///< CV_32FC1, one value for each block of 8x8 pixels: the noise expected at its brightness
 };
 
-/// Brightness of a colour or gray picture (CV_8U or CV_16U, 1 or 3 channels in R, G, B order) as CV_8UC1; 8-bit gray is not
-/// copied.
+/// What values of a depth (CV_8U, CV_16U, or CV_32F from 0 to 1) are multiplied with to become levels of 8 bits.
+[[nodiscard]] double in_8_bit_levels(int depth) noexcept;
+
+/// Brightness of a colour or gray picture (CV_8U, CV_16U or CV_32F, 1 or 3 channels in R, G, B order) as CV_8UC1; floats are
+/// clamped to 0..1. 8-bit gray is not copied.
 [[nodiscard]] cv::Mat luma_of(const cv::Mat& colour);
 
 /// `luma`: CV_8UC1. Noise is looked for where the picture is calm: the response to [1 -2 1; -2 4 -2; 1 -2 1], blind to edges

@@ -16,6 +16,16 @@ std::string_view name_of(FileFormat format) noexcept {
       return "tiff";
     case FileFormat::kWebp:
       return "webp";
+    case FileFormat::kAvif:
+      return "avif";
+    case FileFormat::kHeic:
+      return "heic";
+    case FileFormat::kJxl:
+      return "jxl";
+    case FileFormat::kPnm:
+      return "pnm";
+    case FileFormat::kRaw:
+      return "raw";
   }
   return "";
 }
@@ -30,14 +40,24 @@ std::string_view suffix_of(FileFormat format) noexcept {
       return ".tif";
     case FileFormat::kWebp:
       return ".webp";
+    case FileFormat::kAvif:
+      return ".avif";
+    case FileFormat::kHeic:
+      return ".heic";
+    case FileFormat::kJxl:
+      return ".jxl";
+    case FileFormat::kPnm:
+      return ".ppm";
+    case FileFormat::kRaw:
+      return ".dng";
   }
   return "";
 }
 
-void split_alpha(const cv::Mat& interleaved, cv::Mat& colour, cv::Mat& alpha) {
+void split_alpha(const cv::Mat& interleaved, PlaneMemory& memory, cv::Mat& colour, cv::Mat& alpha) {
   const int colours = interleaved.channels() - 1;
-  colour.create(interleaved.size(), CV_MAKETYPE(interleaved.depth(), colours));
-  alpha.create(interleaved.size(), CV_MAKETYPE(interleaved.depth(), 1));
+  colour = memory.make(interleaved.size(), CV_MAKETYPE(interleaved.depth(), colours));
+  alpha = memory.make(interleaved.size(), CV_MAKETYPE(interleaved.depth(), 1));
   const int three[] = {0, 0, 1, 1, 2, 2, 3, 3};
   const int one[] = {0, 0, 1, 1};
   cv::Mat planes[] = {colour, alpha};

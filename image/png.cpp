@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -19,11 +20,11 @@ namespace retouchd::image {
 namespace {
 
 constexpr double kInchesPerMetre = 1.0 / 0.0254;
+constexpr std::size_t kLargeChunk = 1U << 20;  // of compressed pixels: fewer writes
 
 struct JumpingErrors {
   std::jmp_buf jump{};
   bool is_truncated = false;
-  bool is_out_of_memory = false;
   std::array<char, 160> message{};
   std::array<char, 160> metadata_warning{};  ///< the first about a chunk that carries metadata
 };
@@ -178,7 +179,7 @@ void read_chunks(Reader& reader, Bytes limit, StoredPicture& stored) {
 
 class Writer {
  public:
-  Writer() {
+  explicit Writer(OutputFile& file) : file_(file) {
     png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &errors, leave, note);
     if (png == nullptr) return;
     is_ready = guarded(errors, [this] {
@@ -193,7 +194,8 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   [[nodiscard]] Error error() const {
-    const bool is_memory = png == nullptr || errors.is_out_of_memory;
+    if (file_.failed()) return file_.error();
+    const bool is_memory = png == nullptr || std::string_view(errors.message.data()).find("emory") != std::string_view::npos;
     return make_error(is_memory ? ErrorCode::kOverMemoryBudget : ErrorCode::kInternal,
                       fmt::format("cannot encode the PNG: {}", is_memory ? "not enough memory" : errors.message.data()));
   }
@@ -201,20 +203,15 @@ class Writer {
   png_structp png = nullptr;
   png_infop info = nullptr;
   JumpingErrors errors;
-  ByteVector file;
   bool is_ready = false;
 
  private:
   static void write(png_structp png, png_bytep bytes, std::size_t count) {
     auto* writer = static_cast<Writer*>(png_get_io_ptr(png));
-    try {
-      writer->file.insert(writer->file.end(), bytes, bytes + count);
-      return;
-    } catch (const std::bad_alloc&) {
-      writer->errors.is_out_of_memory = true;
-    }
-    png_error(png, "not enough memory");
+    if (!writer->file_.append({bytes, count})) png_error(png, "the file cannot be written");
   }
+
+  OutputFile& file_;
 };
 
 /// Runs inside `guarded`.
@@ -238,24 +235,23 @@ void set_colour(png_structp png, png_infop info, const Metadata& blocks) {
 }
 
 /// Runs inside `guarded`. libpng copies what it is given and writes to none of it.
-void set_blocks(png_structp png, png_infop info, const Metadata& blocks, const std::string& iptc) {
+void set_blocks(png_structp png, png_infop info, const Metadata& blocks, const std::vector<PngText>& texts) {
   if (!blocks.exif.empty()) {
     png_set_eXIf_1(png, info, static_cast<png_uint_32>(blocks.exif.size()), const_cast<png_bytep>(blocks.exif.data()));
   }
-  png_text texts[2]{};
-  int count = 0;
-  const auto add = [&](int compression, const char* keyword, const std::string& text) {
-    if (text.empty()) return;
-    png_text& entry = texts[count++];
-    entry.compression = compression;
-    entry.key = const_cast<char*>(keyword);
-    entry.text = const_cast<char*>(text.c_str());
-    entry.text_length = compression == PNG_ITXT_COMPRESSION_NONE ? 0 : text.size();
-    entry.itxt_length = compression == PNG_ITXT_COMPRESSION_NONE ? text.size() : 0;
-  };
-  add(PNG_ITXT_COMPRESSION_NONE, kPngXmpKeyword, blocks.xmp);
-  add(PNG_TEXT_COMPRESSION_zTXt, kPngIptcKeyword, iptc);
-  if (count > 0) png_set_text(png, info, texts, count);
+  for (const PngText& text : texts) {
+    png_text entry{};
+    entry.key = const_cast<char*>(text.keyword.c_str());
+    entry.text = const_cast<char*>(text.text.c_str());
+    if (text.is_utf8) {
+      entry.compression = text.is_deflated ? PNG_ITXT_COMPRESSION_zTXt : PNG_ITXT_COMPRESSION_NONE;
+      entry.itxt_length = text.text.size();
+    } else {
+      entry.compression = text.is_deflated ? PNG_TEXT_COMPRESSION_zTXt : PNG_TEXT_COMPRESSION_NONE;
+      entry.text_length = text.text.size();
+    }
+    png_set_text(png, info, &entry, 1);
+  }
 }
 
 int colour_type(int channels) {
@@ -271,73 +267,161 @@ int colour_type(int channels) {
   }
 }
 
-}  // namespace
+/// One row of a picture: `channels` samples of colour and one of alpha beside each other, or each in its own plane.
+template <class Sample>
+struct AlphaRow {
+  static void split(const std::uint8_t* row, int width, int channels, std::uint8_t* colour, std::uint8_t* alpha) {
+    const auto* from = reinterpret_cast<const Sample*>(row);
+    auto* to = reinterpret_cast<Sample*>(colour);
+    auto* cover = reinterpret_cast<Sample*>(alpha);
+    if (channels == 1) {
+      for (int x = 0; x < width; ++x, from += 2) to[x] = from[0], cover[x] = from[1];
+    } else {
+      for (int x = 0; x < width; ++x, from += 4, to += 3) to[0] = from[0], to[1] = from[1], to[2] = from[2], cover[x] = from[3];
+    }
+  }
 
-Result<PictureHeader> read_png_header(ByteSpan data) {
-  Reader reader(data, mebibytes(1), true);
-  if (!reader.read_info()) return reader.error();
-  return header_of(reader.png, reader.info);
+  static void join(const std::uint8_t* colour, const std::uint8_t* alpha, int width, int channels, std::uint8_t* row) {
+    const auto* from = reinterpret_cast<const Sample*>(colour);
+    const auto* cover = reinterpret_cast<const Sample*>(alpha);
+    auto* to = reinterpret_cast<Sample*>(row);
+    if (channels == 1) {
+      for (int x = 0; x < width; ++x, to += 2) to[0] = from[x], to[1] = cover[x];
+    } else {
+      for (int x = 0; x < width; ++x, from += 3, to += 4) to[0] = from[0], to[1] = from[1], to[2] = from[2], to[3] = cover[x];
+    }
+  }
+};
+
+void split_row(const std::uint8_t* row, cv::Mat& colour, cv::Mat& alpha, int y) {
+  const auto split = colour.depth() == CV_16U ? AlphaRow<std::uint16_t>::split : AlphaRow<std::uint8_t>::split;
+  split(row, colour.cols, colour.channels(), colour.ptr(y), alpha.ptr(y));
 }
 
-Result<StoredPicture> decode_png(ByteSpan data, const DecodeLimits& limits) {
+void join_row(const cv::Mat& colour, const cv::Mat& alpha, int y, std::uint8_t* row) {
+  const auto join = colour.depth() == CV_16U ? AlphaRow<std::uint16_t>::join : AlphaRow<std::uint8_t>::join;
+  join(colour.ptr(y), alpha.ptr(y), colour.cols, colour.channels(), row);
+}
+
+/// Runs inside `guarded`. With alpha each row goes through `row`; the passes of an interlaced picture add to what is there.
+void read_rows(png_structp png, cv::Mat& colour, cv::Mat& alpha, std::uint8_t* row, int passes) {
+  for (int pass = 0; pass < passes; ++pass) {
+    for (int y = 0; y < colour.rows; ++y) {
+      if (alpha.empty()) {
+        png_read_row(png, colour.ptr(y), nullptr);
+        continue;
+      }
+      if (pass > 0) join_row(colour, alpha, y, row);
+      png_read_row(png, row, nullptr);
+      split_row(row, colour, alpha, y);
+    }
+  }
+}
+
+template <class Sample>
+bool repeats(const cv::Mat& colour) {
+  constexpr int kEveryRow = 16;
+  const int channels = colour.channels();
+  std::size_t equal = 0;
+  std::size_t all = 1;
+  for (int y = 0; y < colour.rows; y += kEveryRow) {
+    const auto* row = colour.ptr<Sample>(y);
+    const std::size_t samples = static_cast<std::size_t>(colour.cols) * static_cast<std::size_t>(channels);
+    for (std::size_t i = static_cast<std::size_t>(channels); i < samples; ++i) {
+      equal += row[i] == row[i - static_cast<std::size_t>(channels)] ? 1U : 0U;
+    }
+    all += samples;
+  }
+  return equal * 2 > all;
+}
+
+/// Runs inside `guarded`. In photographs deflate finds next to nothing that repeats, and searching for it takes most of the time:
+/// with the average of left and upper neighbour as the only filter and runs as the only repetitions, level 3 is 3 to 5 times as
+/// fast as libpng's own choice, and files are 13 % smaller (8 bits) and 3 % (16 bits), 4 % larger where a photograph is very
+/// smooth. Drawings, whose pixels mostly equal their neighbours, would become three times as large.
+void set_compression(png_structp png, const cv::Mat& colour, int level) {
+  constexpr int kFirstThorough = 6;
+  png_set_compression_level(png, std::clamp(level, 0, 9));
+  png_set_compression_buffer_size(png, kLargeChunk);
+  const bool is_drawing = colour.depth() == CV_16U ? repeats<std::uint16_t>(colour) : repeats<std::uint8_t>(colour);
+  if (level <= 0 || level >= kFirstThorough || is_drawing) return;
+  png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_AVG);
+  png_set_compression_strategy(png, Z_RLE);
+}
+
+}  // namespace
+
+Result<PictureHeader> read_png_header(ByteSpan data, const DecodeLimits& /*limits*/) {
+  Reader reader(data, mebibytes(1), true);
+  if (!reader.read_info()) return reader.error();
+  PictureHeader header = header_of(reader.png, reader.info);
+  // libpng's two rows, ours for alpha, and zlib's window.
+  constexpr std::uint64_t kRows = 4;
+  header.working = Bytes{kRows * 8 * header.width} + kibibytes(256);
+  return header;
+}
+
+Result<StoredPicture> decode_png(ByteSpan data, const DecodeLimits& limits, PlaneMemory& memory) {
   Reader reader(data, limits.metadata, false);
   if (!reader.read_info()) return reader.error();
   const PictureHeader header = header_of(reader.png, reader.info);
-  cv::Mat pixels(static_cast<int>(header.height), static_cast<int>(header.width),
-                 CV_MAKETYPE(header.bits == 16 ? CV_16U : CV_8U, header.channels));
+  const cv::Size size(static_cast<int>(header.width), static_cast<int>(header.height));
+  const int depth = header.bits == 16 ? CV_16U : CV_8U;
+  const bool has_alpha = header.channels == 2 || header.channels == 4;
+  StoredPicture stored;
+  stored.colour = memory.make(size, CV_MAKETYPE(depth, header.channels > 2 ? 3 : 1));
+  if (has_alpha) stored.alpha = memory.make(size, CV_MAKETYPE(depth, 1));
+  const std::size_t row_bytes = static_cast<std::size_t>(header.channels) * header.width * (header.bits == 16 ? 2 : 1);
+  std::vector<std::uint8_t> row(has_alpha ? row_bytes : 0);
+
   png_structp png = reader.png;
   png_infop info = reader.info;
-  const std::uint32_t height = header.height;
-  std::uint8_t* const first_row = pixels.data;
-  const std::size_t row_bytes = pixels.step;
-  const bool is_complete = guarded(reader.errors, [png, info, height, first_row, row_bytes] {
+  const bool is_complete = guarded(reader.errors, [png, info, row_bytes, &stored, &row] {
     png_set_expand(png);  // palettes and few bits to 8, tRNS to alpha
     if constexpr (std::endian::native == std::endian::little) png_set_swap(png);
     const int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     if (png_get_rowbytes(png, info) != row_bytes) png_error(png, "rows of an unexpected length");
-    for (int pass = 0; pass < passes; ++pass) {
-      for (std::uint32_t row = 0; row < height; ++row) png_read_row(png, first_row + row * row_bytes, nullptr);
-    }
+    read_rows(png, stored.colour, stored.alpha, row.data(), passes);
     png_read_end(png, info);
   });
   if (!is_complete) return reader.error();
-
-  StoredPicture stored;
-  if (header.channels == 2 || header.channels == 4) {
-    split_alpha(pixels, stored.colour, stored.alpha);
-  } else {
-    stored.colour = pixels;
-  }
   read_chunks(reader, limits.metadata, stored);
   read_png_text(data, limits.metadata, stored.metadata, stored.warnings);
   return stored;
 }
 
-Result<ByteVector> encode_png(const Picture& picture, const EncodeOptions& options, const Metadata& blocks,
-                              std::string& warnings) {
-  const cv::Mat pixels = join_alpha(picture.colour, picture.alpha);
-  const std::string iptc = blocks.iptc.empty() ? std::string() : png_text_of_iptc(blocks.iptc);
-  Writer writer;
+Result<void> encode_png(const Picture& picture, const EncodeOptions& options, const Metadata& blocks, OutputFile& file,
+                        std::string& warnings) {
+  const cv::Mat& colour = picture.colour;
+  const cv::Mat& alpha = picture.alpha;
+  const int channels = colour.channels() + (alpha.empty() ? 0 : 1);
+  std::vector<std::uint8_t> row(alpha.empty() ? 0 : colour.elemSize1() * static_cast<std::size_t>(channels * colour.cols));
+  const std::vector<PngText> texts = png_texts_of(blocks, warnings);
+  Writer writer(file);
   png_structp png = writer.png;
   png_infop info = writer.info;
-  const bool is_encoded = writer.is_ready && guarded(writer.errors, [png, info, &pixels, &options, &blocks, &iptc] {
-                            png_set_compression_level(png, std::clamp(options.png_level, 0, 9));
-                            png_set_IHDR(png, info, static_cast<png_uint_32>(pixels.cols), static_cast<png_uint_32>(pixels.rows),
-                                         pixels.depth() == CV_16U ? 16 : 8, colour_type(pixels.channels()), PNG_INTERLACE_NONE,
-                                         PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-                            set_colour(png, info, blocks);
-                            set_blocks(png, info, blocks, iptc);
-                            png_write_info(png, info);
-                            if constexpr (std::endian::native == std::endian::little) png_set_swap(png);
-                            for (int row = 0; row < pixels.rows; ++row) png_write_row(png, pixels.ptr(row));
-                            png_write_end(png, nullptr);  // with info it would write EXIF a second time
-                          });
+  const bool is_encoded =
+      writer.is_ready && guarded(writer.errors, [png, info, channels, &colour, &alpha, &row, &options, &blocks, &texts] {
+        set_compression(png, colour, options.png_level);
+        png_set_IHDR(png, info, static_cast<png_uint_32>(colour.cols), static_cast<png_uint_32>(colour.rows),
+                     colour.depth() == CV_16U ? 16 : 8, colour_type(channels), PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                     PNG_FILTER_TYPE_DEFAULT);
+        set_colour(png, info, blocks);
+        set_blocks(png, info, blocks, texts);
+        png_write_info(png, info);
+        if constexpr (std::endian::native == std::endian::little) png_set_swap(png);
+        for (int y = 0; y < colour.rows; ++y) {
+          if (!alpha.empty()) join_row(colour, alpha, y, row.data());
+          png_write_row(png, alpha.empty() ? colour.ptr(y) : row.data());
+        }
+        png_write_end(png, nullptr);  // with info it would write EXIF a second time
+      });
   if (!is_encoded) return writer.error();
   if (!blocks.icc.empty() && png_get_valid(png, info, PNG_INFO_iCCP) == 0) {
     add_warning(warnings, "the ICC profile breaks the rules of PNG and is not kept");
   }
-  return std::move(writer.file);
+  return {};
 }
 
 }  // namespace retouchd::image

@@ -7,6 +7,9 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <utility>
+
+#include "image/utf8.h"
 
 namespace retouchd::image {
 namespace {
@@ -15,6 +18,9 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t kSignature = 8;
 constexpr std::size_t kChunkFrame = 12;  // length, name, CRC
+constexpr std::string_view kXmpKeyword = "XML:com.adobe.xmp";
+constexpr std::string_view kIptcKeyword = "Raw profile type iptc";
+constexpr std::string_view kProfileKeywords = "Raw profile type ";
 
 std::uint32_t big_endian(ByteSpan bytes, std::size_t at) {
   return static_cast<std::uint32_t>(bytes[at]) << 24 | static_cast<std::uint32_t>(bytes[at + 1]) << 16 |
@@ -48,6 +54,7 @@ struct Text {
   std::string_view keyword;
   std::string_view stored;
   bool is_deflated = false;
+  bool is_utf8 = false;  ///< else Latin-1
 };
 
 /// The next part of `rest` up to a zero byte, which is taken off too.
@@ -62,16 +69,16 @@ std::optional<std::string_view> take_string(std::string_view& rest) {
 std::optional<Text> parse_text(std::string_view chunk, std::string_view rest) {
   const std::optional<std::string_view> keyword = take_string(rest);
   if (!keyword) return {};
-  if (chunk == "tEXt") return Text{*keyword, rest, false};
+  if (chunk == "tEXt") return Text{*keyword, rest};
   if (chunk == "zTXt") {
     if (rest.empty() || rest[0] != 0) return {};
-    return Text{*keyword, rest.substr(1), true};
+    return Text{*keyword, rest.substr(1), true, false};
   }
   if (rest.size() < 2) return {};  // iTXt: flag, method, language, translated keyword
   const bool is_deflated = rest[0] != 0;
   rest.remove_prefix(2);
   if (!take_string(rest) || !take_string(rest)) return {};
-  return Text{*keyword, rest, is_deflated};
+  return Text{*keyword, rest, is_deflated, true};
 }
 
 /// "\n", name, "\n", length padded by spaces, "\n", hexadecimal digits in lines.
@@ -119,7 +126,7 @@ bool take_raw_profile(std::string_view keyword, std::string_view text, Metadata&
   const std::string_view bytes = text_of(*profile);
   constexpr std::string_view kExif = "Exif\0\0"sv;
   constexpr std::string_view kXmp = "http://ns.adobe.com/xap/1.0/\0"sv;
-  if (keyword == kPngIptcKeyword) {
+  if (keyword == kIptcKeyword || keyword == "Raw profile type 8bim") {
     if (metadata.iptc.empty()) metadata.iptc = iptc_from_photoshop(*profile);
   } else if (bytes.starts_with(kExif)) {
     if (metadata.exif.empty()) metadata.exif.assign(profile->begin() + kExif.size(), profile->end());
@@ -133,48 +140,75 @@ bool take_raw_profile(std::string_view keyword, std::string_view text, Metadata&
   return true;
 }
 
-void take_text(const Text& text, Bytes limit, Metadata& metadata, std::string& warnings) {
-  const bool is_xmp = text.keyword == kPngXmpKeyword;
-  const bool is_profile = text.keyword == kPngIptcKeyword || text.keyword == "Raw profile type exif" ||
-                          text.keyword == "Raw profile type APP1" || text.keyword == "Raw profile type xmp";
-  if ((!is_xmp && !is_profile) || (is_xmp && !metadata.xmp.empty())) return;
+std::optional<std::string> unpacked(const Text& text, Bytes most) {
+  if (text.is_deflated) return inflate_text(text.stored, most);
+  if (text.stored.size() > most.value) return {};
+  return std::string(text.stored);
+}
+
+/// The blocks that texts carry.
+bool take_block(const Text& text, Bytes limit, Metadata& metadata) {
+  if (text.keyword == kXmpKeyword) {
+    if (!metadata.xmp.empty()) return true;
+    std::optional<std::string> xmp = unpacked(text, limit);
+    if (xmp) metadata.xmp = std::move(*xmp);
+    return xmp.has_value();
+  }
   // Two digits a byte, and line ends.
-  const Bytes most{is_xmp ? limit.value : limit.value * 3};
-  std::optional<std::string> inflated;
-  if (text.is_deflated) {
-    inflated = inflate_text(text.stored, most);
-  } else if (text.stored.size() <= most.value) {
-    inflated = std::string(text.stored);
-  }
-  if (inflated && is_xmp) {
-    metadata.xmp = std::move(*inflated);
-  } else if (!inflated || !take_raw_profile(text.keyword, *inflated, metadata)) {
-    add_warning(warnings,
-                fmt::format("the PNG text \"{}\" is damaged or larger than limits.metadata and is not kept", text.keyword));
-  }
+  const std::optional<std::string> profile = unpacked(text, Bytes{limit.value * 3});
+  return profile && take_raw_profile(text.keyword, *profile, metadata);
 }
 
-}  // namespace
+/// What libpng would write; it refuses the rest.
+bool is_allowed(std::string_view keyword) {
+  constexpr std::size_t kLongest = 79;
+  const auto is_printable = [](char c) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    return (byte >= 0x20 && byte < 0x7F) || byte > 0xA0;
+  };
+  return !keyword.empty() && keyword.size() <= kLongest && std::all_of(keyword.begin(), keyword.end(), is_printable) &&
+         keyword.front() != ' ' && keyword.back() != ' ' && keyword.find("  ") == std::string_view::npos;
+}
 
-void read_png_text(ByteSpan file, Bytes limit, Metadata& metadata, std::string& warnings) {
-  std::size_t at = kSignature;
-  int taken = 0;
-  while (at + kChunkFrame <= file.size()) {
-    const std::size_t length = big_endian(file, at);
-    if (length > file.size() - at - kChunkFrame) return;
-    const std::string_view name = text_of(file.subspan(at + 4, 4));
-    if (name == "tEXt" || name == "zTXt" || name == "iTXt") {
-      const ByteSpan named = file.subspan(at + 4, 4 + length);
-      const bool is_sound = crc32(0, named.data(), static_cast<uInt>(named.size())) == big_endian(file, at + 8 + length);
-      const std::optional<Text> text = is_sound ? parse_text(name, text_of(named.subspan(4))) : std::nullopt;
-      constexpr int kMostTexts = 1000;  // as many as libpng would take
-      if (text && ++taken <= kMostTexts) take_text(*text, limit, metadata, warnings);
+/// Takes the texts of one file.
+class TextReader {
+ public:
+  TextReader(Bytes limit, Metadata& metadata, std::string& warnings) : limit_(limit), metadata_(metadata), warnings_(warnings) {}
+
+  void take(const Text& text) {
+    constexpr int kMostTexts = 1000;  // as many as libpng would take
+    if (++taken_ > kMostTexts) return;
+    const bool is_block = text.keyword == kXmpKeyword || text.keyword.starts_with(kProfileKeywords);
+    // Thumb::* describes a thumbnail's original by path and time.
+    if (!is_block && (!is_allowed(text.keyword) || text.keyword.starts_with("Thumb::"))) return;
+    if (is_block ? take_block(text, limit_, metadata_) : take_words(text)) return;
+    add_warning(warnings_, fmt::format("the PNG text \"{}\" is damaged or larger than limits.metadata and is not kept",
+                                       utf8_of_latin1(text.keyword.substr(0, 80))));
+  }
+
+ private:
+  bool take_words(const Text& text) {
+    const std::optional<std::string> stored = unpacked(text, Bytes{limit_.value - std::min(limit_.value, held_)});
+    if (!stored) return false;
+    std::string words = text.is_utf8 ? utf8_of(*stored) : utf8_of_latin1(stored->substr(0, stored->find('\0')));
+    held_ += words.size();
+    if (text.keyword == kCommentKeyword && metadata_.comment.empty()) {
+      metadata_.comment = std::move(words);
+    } else {
+      metadata_.texts.emplace_back(text.keyword, std::move(words));
     }
-    at += kChunkFrame + length;
+    return true;
   }
-}
 
-std::string png_text_of_iptc(ByteSpan iptc) {
+  Bytes limit_;
+  Metadata& metadata_;
+  std::string& warnings_;
+  std::uint64_t held_ = 0;
+  int taken_ = 0;
+};
+
+/// ImageMagick's hexadecimal notation, which Exiv2 and ExifTool read too.
+std::string raw_profile_of(ByteSpan iptc) {
   const ByteVector resource = photoshop_from_iptc(iptc);
   std::string text = fmt::format("\niptc\n{:8}", resource.size());
   constexpr std::size_t kBytesPerLine = 36;
@@ -184,6 +218,45 @@ std::string png_text_of_iptc(ByteSpan iptc) {
   }
   text += '\n';
   return text;
+}
+
+}  // namespace
+
+void read_png_text(ByteSpan file, Bytes limit, Metadata& metadata, std::string& warnings) {
+  std::size_t at = kSignature;
+  TextReader reader(limit, metadata, warnings);
+  while (at + kChunkFrame <= file.size()) {
+    const std::size_t length = big_endian(file, at);
+    if (length > file.size() - at - kChunkFrame) return;
+    const std::string_view name = text_of(file.subspan(at + 4, 4));
+    if (name == "tEXt" || name == "zTXt" || name == "iTXt") {
+      const ByteSpan named = file.subspan(at + 4, 4 + length);
+      const bool is_sound = crc32(0, named.data(), static_cast<uInt>(named.size())) == big_endian(file, at + 8 + length);
+      const std::optional<Text> text = is_sound ? parse_text(name, text_of(named.subspan(4))) : std::nullopt;
+      if (text) reader.take(*text);
+    }
+    at += kChunkFrame + length;
+  }
+}
+
+std::vector<PngText> png_texts_of(const Metadata& blocks, std::string& warnings) {
+  std::vector<PngText> texts;
+  if (!blocks.xmp.empty()) texts.push_back({std::string(kXmpKeyword), utf8_of(blocks.xmp), true, false});
+  if (!blocks.iptc.empty()) texts.push_back({std::string(kIptcKeyword), raw_profile_of(blocks.iptc), false, true});
+  const auto add = [&](std::string_view keyword, const std::string& words) {
+    if (!is_allowed(keyword)) {
+      add_warning(warnings, "a text whose name PNG does not allow is not kept");
+      return;
+    }
+    std::string text = utf8_of(words);
+    const bool is_ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<std::uint8_t>(c) < 0x80; });
+    constexpr std::size_t kLong = 1024;
+    const bool is_long = text.size() >= kLong;
+    texts.push_back({std::string(keyword), std::move(text), !is_ascii, is_long});
+  };
+  if (!blocks.comment.empty()) add(kCommentKeyword, blocks.comment);
+  for (const auto& [keyword, words] : blocks.texts) add(keyword, words);
+  return texts;
 }
 
 }  // namespace retouchd::image

@@ -1,21 +1,28 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/units.h"
 #include "image/metadata.h"
 
-/// The text chunks of PNG files that carry metadata.
+/// The text chunks of PNG files.
 namespace retouchd::image {
 
-inline constexpr const char* kPngXmpKeyword = "XML:com.adobe.xmp";
-inline constexpr const char* kPngIptcKeyword = "Raw profile type iptc";
-
-/// XMP and IPTC from text chunks, and the EXIF of writers that came before eXIf. Only chunks whose keyword we know are inflated,
-/// each to at most `limit` bytes. A block that `metadata` already has stays.
+/// Every text: XMP, IPTC and the EXIF of writers that came before eXIf go to their blocks unless `metadata` already has one, the
+/// first comment becomes Metadata::comment, the rest Metadata::texts. Each is inflated to at most `limit` bytes, and so are all
+/// that are not blocks together.
 void read_png_text(ByteSpan file, Bytes limit, Metadata& metadata, std::string& warnings);
 
-/// The text of kPngIptcKeyword: ImageMagick's hexadecimal notation, which Exiv2 and ExifTool read too.
-[[nodiscard]] std::string png_text_of_iptc(ByteSpan iptc);
+/// One text chunk to write.
+struct PngText {
+  std::string keyword;
+  std::string text;
+  bool is_utf8 = false;  ///< iTXt; else ASCII
+  bool is_deflated = false;
+};
+
+/// Those that carry XMP, IPTC, comment and texts of `blocks`. Keywords that PNG does not allow are left out with a warning.
+[[nodiscard]] std::vector<PngText> png_texts_of(const Metadata& blocks, std::string& warnings);
 
 }  // namespace retouchd::image

@@ -95,7 +95,8 @@ cv::Mat to_colour(const cv::Mat& colour) {
   return three;
 }
 
-Result<ByteVector> with_chunks(ByteSpan image, const Metadata& blocks, std::string& warnings) {
+/// The bitstream as a file with these chunks, appended to `file`.
+Result<void> append_with_chunks(ByteSpan image, const Metadata& blocks, OutputFile& file, std::string& warnings) {
   const std::unique_ptr<WebPMux, decltype(&WebPMuxDelete)> mux(WebPMuxNew(), WebPMuxDelete);
   const WebPData bitstream{image.data(), image.size()};
   if (!mux || WebPMuxSetImage(mux.get(), &bitstream, 0) != WEBP_MUX_OK) {
@@ -114,14 +115,23 @@ Result<ByteVector> with_chunks(ByteSpan image, const Metadata& blocks, std::stri
   WebPData assembled{};
   if (WebPMuxAssemble(mux.get(), &assembled) != WEBP_MUX_OK)
     return make_error(ErrorCode::kInternal, "cannot put the WebP together");
-  ByteVector file(assembled.bytes, assembled.bytes + assembled.size);
+  const bool is_written = file.append({assembled.bytes, assembled.size});
   WebPDataClear(&assembled);
-  return file;
+  if (!is_written) return file.error();
+  return {};
+}
+
+/// libwebp's own copy of the pixels; ours, where alpha or gray needs one, is gone when this returns.
+bool import_pixels(const Picture& picture, WebPPicture& to) {
+  const cv::Mat pixels = join_alpha(to_colour(picture.colour), picture.alpha);
+  const int stride = static_cast<int>(pixels.step);
+  return picture.alpha.empty() ? WebPPictureImportRGB(&to, pixels.data, stride) != 0
+                               : WebPPictureImportRGBA(&to, pixels.data, stride) != 0;
 }
 
 }  // namespace
 
-Result<PictureHeader> read_webp_header(ByteSpan data) {
+Result<PictureHeader> read_webp_header(ByteSpan data, const DecodeLimits& /*limits*/) {
   Result<WebPBitstreamFeatures> features = read_features(data);
   if (!features) return features.error();
   PictureHeader header;
@@ -129,15 +139,23 @@ Result<PictureHeader> read_webp_header(ByteSpan data) {
   header.width = static_cast<std::uint32_t>(features->width);
   header.height = static_cast<std::uint32_t>(features->height);
   header.channels = features->has_alpha ? 4 : 3;
+  // Lossless pictures are decoded whole, lossy ones by rows, their alpha whole; alpha comes between the colours, as we ask for
+  // it.
+  const std::uint64_t pixels = static_cast<std::uint64_t>(header.width) * header.height;
+  constexpr int kLossless = 2;
+  const std::uint64_t inside = features->format == kLossless ? 4 : features->has_alpha ? 1 : 0;
+  constexpr std::uint64_t kRows = 64;
+  header.working = Bytes{pixels * (inside + (features->has_alpha ? 4 : 0)) + kRows * 4 * header.width} + mebibytes(2);
   return header;
 }
 
-Result<StoredPicture> decode_webp(ByteSpan data, const DecodeLimits& limits) {
+Result<StoredPicture> decode_webp(ByteSpan data, const DecodeLimits& limits, PlaneMemory& memory) {
   if (is_cut(data)) return error_of(VP8_STATUS_NOT_ENOUGH_DATA);
   Result<WebPBitstreamFeatures> features = read_features(data);
   if (!features) return features.error();
 
-  cv::Mat pixels(features->height, features->width, features->has_alpha ? CV_8UC4 : CV_8UC3);
+  const cv::Size size(features->width, features->height);
+  cv::Mat pixels = features->has_alpha ? cv::Mat(size, CV_8UC4) : memory.make(size, CV_8UC3);
   WebPDecoderConfig config;
   if (!WebPInitDecoderConfig(&config)) return make_error(ErrorCode::kInternal, "libwebp has another version than its header");
   config.output.colorspace = features->has_alpha ? MODE_RGBA : MODE_RGB;
@@ -149,7 +167,7 @@ Result<StoredPicture> decode_webp(ByteSpan data, const DecodeLimits& limits) {
 
   StoredPicture stored;
   if (features->has_alpha) {
-    split_alpha(pixels, stored.colour, stored.alpha);
+    split_alpha(pixels, memory, stored.colour, stored.alpha);
   } else {
     stored.colour = pixels;
   }
@@ -157,8 +175,8 @@ Result<StoredPicture> decode_webp(ByteSpan data, const DecodeLimits& limits) {
   return stored;
 }
 
-Result<ByteVector> encode_webp(const Picture& picture, const EncodeOptions& options, const Metadata& blocks,
-                               std::string& warnings) {
+Result<void> encode_webp(const Picture& picture, const EncodeOptions& options, const Metadata& blocks, OutputFile& file,
+                         std::string& warnings) {
   WebPConfig config;
   EncodedWebp encoded;
   if (!WebPConfigInit(&config) || !WebPPictureInit(&encoded.picture)) {
@@ -169,23 +187,19 @@ Result<ByteVector> encode_webp(const Picture& picture, const EncodeOptions& opti
   config.method = 4;
   config.exact = 1;  // colours under transparent pixels stay
 
-  const cv::Mat pixels = join_alpha(to_colour(picture.colour), picture.alpha);
   encoded.picture.use_argb = config.lossless;
-  encoded.picture.width = pixels.cols;
-  encoded.picture.height = pixels.rows;
+  encoded.picture.width = picture.width();
+  encoded.picture.height = picture.height();
   encoded.picture.writer = WebPMemoryWrite;
   encoded.picture.custom_ptr = &encoded.writer;
-  const int stride = static_cast<int>(pixels.step);
-  const bool is_imported = picture.alpha.empty() ? WebPPictureImportRGB(&encoded.picture, pixels.data, stride) != 0
-                                                 : WebPPictureImportRGBA(&encoded.picture, pixels.data, stride) != 0;
-  if (!is_imported || !WebPEncode(&config, &encoded.picture)) {
+  if (!import_pixels(picture, encoded.picture) || !WebPEncode(&config, &encoded.picture)) {
     const WebPEncodingError code = encoded.picture.error_code;
     const bool is_memory = code == VP8_ENC_ERROR_OUT_OF_MEMORY || code == VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY;
     return make_error(is_memory ? ErrorCode::kOverMemoryBudget : ErrorCode::kInternal,
                       fmt::format("cannot encode the WebP (libwebp's error {})", static_cast<int>(code)));
   }
-  if (!blocks.iptc.empty()) add_warning(warnings, "WebP has no place for IPTC");
-  return with_chunks({encoded.writer.mem, encoded.writer.size}, blocks, warnings);
+  WebPPictureFree(&encoded.picture);  // before the file is put together
+  return append_with_chunks({encoded.writer.mem, encoded.writer.size}, blocks, file, warnings);
 }
 
 }  // namespace retouchd::image

@@ -91,10 +91,11 @@ Result<void> apply(NetworkInfo& info, const Manifest& manifest, bool is_package)
   };
   if (manifest.task) info.task = *manifest.task;
   if (manifest.license) info.license = *manifest.license;
+  info.wants_srgb = manifest.wants_srgb.value_or(false);
   if (!is_package) {
     if (manifest.scale || manifest.channels || manifest.companion || manifest.multiple || manifest.range ||
         manifest.receptive_field)
-      return bad("only `task`, `license` and `attention` may be set: the rest is read from the weights");
+      return bad("only `task`, `license`, `colour` and `attention` may be set: the rest is read from the weights");
     return {};
   }
   if (manifest.local_attention) return bad("`attention` is for Restormer's weights");
@@ -143,6 +144,9 @@ Result<NetworkInfo> describe_network(const fs::path& file, bool is_ours, bool lo
   }
   if (*manifest) {
     if (auto applied = apply(info, **manifest, is_package); !applied) return applied.error();
+    if (info.wants_srgb && info.companion != Companion::kNone)
+      return make_error(ErrorCode::kBadWeights,
+                        manifest_of(file).string() + ": `colour: srgb` is for networks of single pictures");
   }
   if (info.architecture == "restormer" && info.multiple == 8 &&
       (*manifest && (*manifest)->local_attention ? *(*manifest)->local_attention : local_attention))

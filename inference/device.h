@@ -18,7 +18,7 @@ namespace retouchd::inference {
 
 /// What a network sees of a picture, and what is wanted back.
 struct Window {
-  cv::Mat colour;      ///< CV_8U or CV_16U with 1 or 3 channels (RGB)
+  cv::Mat colour;      ///< CV_8U, CV_16U or CV_32F with 1 or 3 channels (RGB); floats about 0..1, finite
   cv::Mat companion;   ///< of the same size, where the network wants one: CV_16UC1 millimetres of depth, or the other view
   int depth = CV_32F;  ///< of the result: CV_8U or CV_16U (clamped to [0, 1] and rounded to full scale), or CV_32F as computed
 };

@@ -59,6 +59,8 @@ void set(Manifest& manifest, const std::string& key, const YAML::Node& key_node,
     manifest.receptive_field = whole_number(value, key, 0, 1024);
   } else if (key == "attention") {
     manifest.local_attention = one_of<bool>(value, key, {{"global", false}, {"local", true}});
+  } else if (key == "colour") {
+    manifest.wants_srgb = one_of<bool>(value, key, {{"file", false}, {"srgb", true}});
   } else {
     throw Refusal{key_node.Mark(), "`" + key + "` is no key of a manifest"};
   }

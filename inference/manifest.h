@@ -21,6 +21,7 @@ namespace retouchd::inference {
 ///   range: 1               # what white is: 1 or 255
 ///   receptive_field: 40    # pixels that a result pixel sees to each side; leave it out when it sees everything
 ///   attention: local       # restormer only: local or global
+///   colour: srgb           # file (the picture's own colours, whatever its profile says) or srgb (converted before, and back)
 struct Manifest {
   std::optional<std::string> task;
   std::optional<std::string> license;
@@ -31,6 +32,7 @@ struct Manifest {
   std::optional<int> range;
   std::optional<int> receptive_field;
   std::optional<bool> local_attention;
+  std::optional<bool> wants_srgb;
 };
 
 /// Where the manifest of `weights` is looked for.

@@ -33,6 +33,7 @@ struct NetworkInfo {
   std::optional<int> receptive_field;  ///< how far (pixels, one side) an input pixel reaches; nullopt: the whole input
   std::optional<int> local_window;     ///< Restormer: attention in windows of this side instead of over all of the input
   double range = 1.0;                  ///< packages: what white is in their tensors (1 or 255)
+  bool wants_srgb = false;             ///< knows sRGB only: pictures with another ICC profile are converted, and back afterwards
   std::uint64_t parameters = 0;        ///< 0: not known (packages)
   std::filesystem::path weights;
   Bytes file_size;

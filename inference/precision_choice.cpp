@@ -1,5 +1,7 @@
 #include "inference/precision_choice.h"
 
+#include "inference/identity.h"
+
 namespace retouchd::inference {
 namespace {
 
@@ -49,6 +51,10 @@ Precision next_best(Precision wanted) {
 PrecisionChoice choose_precision(const NetworkInfo& network, const DeviceTraits& device, std::optional<Precision> wanted,
                                  bool optimize) {
   PrecisionChoice choice;
+  if (is_identity(network)) {
+    choice.reason = "numbers come back as they went in";
+    return choice;
+  }
   if (!optimize) {
     choice.reason = "the plain path computes in fp32";
     if (wanted && *wanted != Precision::kFp32)

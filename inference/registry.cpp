@@ -6,6 +6,8 @@
 #include <array>
 #include <system_error>
 
+#include "inference/identity.h"
+
 namespace retouchd::inference {
 namespace {
 
@@ -49,8 +51,14 @@ void Registry::rescan(Options options) {
     return std::any_of(fresh->networks.begin(), fresh->networks.end(),
                        [&](const NetworkInfo& info) { return info.name == name; });
   };
+  fresh->networks.push_back(identity_network());
   for (const fs::path& folder : options.folders) {
     for (const fs::path& file : weight_files_in(folder)) {
+      if (file.stem() == fresh->networks.front().name) {
+        fresh->refused.push_back({file, file.string() + " has the name of a built-in network; give it another one"});
+        spdlog::warn("{}", fresh->refused.back().reason);
+        continue;
+      }
       if (is_taken(file.stem().string())) continue;
       auto info = describe(file, options);
       if (info) {

@@ -15,8 +15,8 @@
 
 namespace retouchd::inference {
 
-/// Every network that can be asked for: one per weight file (*.safetensors, *.pth, *.pt, *.pt2) of the model folders that holds a
-/// known architecture. Threads: safe.
+/// Every network that can be asked for: `identity` (identity.h), and one per weight file (*.safetensors, *.pth, *.pt, *.pt2) of
+/// the model folders that holds a known architecture. Threads: safe.
 class Registry {
  public:
   struct Options {

@@ -12,6 +12,7 @@
 
 #include "inference/computing_scope.h"
 #include "inference/full_scale.h"
+#include "inference/identity.h"
 #include "inference/pixel_pool.h"
 
 namespace retouchd::inference {
@@ -115,7 +116,7 @@ Error SimulatedDevice::failed(ErrorCode code, std::size_t windows, const std::st
 
 Result<void> SimulatedDevice::load(const NetworkInfo& network) {
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(network.weights, ignored))
+  if (!is_identity(network) && !std::filesystem::is_regular_file(network.weights, ignored))
     return make_error(ErrorCode::kBadWeights, network.weights.string() + " is not there");
   const std::lock_guard lock(mutex_);
   loaded_.insert(network.id());

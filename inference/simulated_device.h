@@ -30,7 +30,7 @@ class SimulatedDevice final : public Device {
   [[nodiscard]] int concurrency() const override { return 2; }
   [[nodiscard]] int compute_lanes() const override { return 1; }
   [[nodiscard]] bool computes_together() const override { return true; }
-  /// Only looks whether the file is there.
+  /// Only looks whether the file is there, where the network has one.
   [[nodiscard]] Result<void> load(const NetworkInfo& network) override;
   [[nodiscard]] PrecisionChoice precision_for(const NetworkInfo& network) const override;
   /// RestoreOptions::plain takes the same time and has no faults; such calls are not counted.

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "inference/comparison.h"
 #include "inference/computing_scope.h"
+#include "inference/identity.h"
 #include "inference/load_log.h"
 #include "inference/pixel_pool.h"
 #include "inference/tensor_cache.h"
@@ -90,6 +91,7 @@ Error TorchDevice::out_of_memory(std::size_t windows, cv::Size tensor) {
 }
 
 Result<void> TorchDevice::has_not_changed(const NetworkInfo& network) const {
+  if (is_identity(network)) return {};
   const auto digest = sha256_hex_of_file(network.weights);
   if (!digest) return make_error(ErrorCode::kBadWeights, digest.error().message);
   if (*digest == network.sha256) return {};
@@ -208,7 +210,8 @@ void TorchDevice::restore_together(const TorchNetwork& network, Precision precis
 }
 
 Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tensor, int batch) {
-  cv::Mat colour(tensor, CV_8UC(network.channels));
+  // A network of one channel restores the three of a colour picture.
+  cv::Mat colour(tensor, CV_8UC(network.companion == Companion::kNone ? 3 : network.channels));
   cv::RNG(1).fill(colour, cv::RNG::UNIFORM, 64, 192);
   Window window;
   window.colour = colour;

@@ -1,4 +1,5 @@
 #include "intake/admission.h"
+#include "base/picture_suffixes.h"
 
 #include <sys/random.h>
 
@@ -50,14 +51,18 @@ Uploads::Limits upload_limits(const Admission::Options& options) {
 
 }  // namespace
 
-Result<fs::path> choose_output(const fs::path& source, const fs::path& name, const std::string& wanted,
-                               const fs::path& fallback) {
-  if (wanted.empty()) return fallback;
+/// `suffix` goes to names that we make up.
+Result<fs::path> choose_output(const fs::path& source, const fs::path& name, const std::string& wanted, const fs::path& fallback,
+                               std::string_view suffix) {
+  const auto made_up = [&](const fs::path& path) {
+    return suffix.empty() ? path : with_suffix(path, suffix, source, Renamed::kAll);
+  };
+  if (wanted.empty()) return made_up(fallback);
   fs::path output(wanted);
   if (!output.is_absolute()) return refusal("output must be an absolute path, not " + wanted);
   output = output.lexically_normal();
   std::error_code ignored;
-  if (!output.has_filename() || fs::is_directory(output, ignored)) output /= name.filename();
+  if (!output.has_filename() || fs::is_directory(output, ignored)) output /= made_up(name.filename());
   if (output == source || fs::equivalent(output, source, ignored)) {
     return refusal("output " + output.string() + " is the source itself; originals are never replaced");
   }
@@ -79,9 +84,10 @@ std::shared_ptr<const Admission::Options> Admission::options() const {
 }
 
 void Admission::reconfigure(const config::Limits& limits, const std::string& default_network, const config::Cascade& cascade,
-                            const config::Serve& serve) {
+                            const config::Serve& serve, const config::Output& output) {
   const std::lock_guard lock(mutex_);
-  options_ = std::make_shared<const Options>(Options{state_dir_, limits, default_network, cascade, options_->has_node, serve});
+  options_ =
+      std::make_shared<const Options>(Options{state_dir_, limits, default_network, cascade, options_->has_node, serve, output});
   uploads_.reconfigure(upload_limits(*options_));
 }
 
@@ -175,7 +181,7 @@ Result<void> Admission::read_path(const wire::Submit& submit, queue::JobRequest&
   request.name = submit.name.empty() ? request.source.filename().string() : submit.name;
   auto beside =
       request.source.parent_path() / (request.source.stem().string() + "_restored" + request.source.extension().string());
-  auto output = choose_output(request.source, request.source.filename(), submit.output, beside);
+  auto output = choose_output(request.source, request.source.filename(), submit.output, beside, options()->output.suffix());
   if (!output) return output.error();
   request.output = *output;
   return {};
@@ -193,7 +199,8 @@ Result<void> Admission::read_content(const wire::Submit& submit, std::optional<s
   request.name = submit.name;
   request.spooled = true;
   request.source = spool_.path_for(request.key, content ? sha256_hex(*content) : submit.content, plain_suffix(name));
-  auto output = choose_output(request.source, name, submit.output, state_dir_ / "results" / request.source.filename());
+  auto output = choose_output(request.source, name, submit.output, state_dir_ / "results" / request.source.filename(),
+                              options()->output.suffix());
   if (!output) return output.error();
   request.output = *output;
 

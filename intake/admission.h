@@ -34,6 +34,7 @@ class Admission {
     config::Cascade cascade{};  ///< policy and skip_good of submits that name none
     bool has_node = false;      ///< pictures can be escalated
     config::Serve serve{};      ///< disk and keep of uploads
+    config::Output output{};    ///< format of results that submits do not name
   };
 
   struct Hooks {
@@ -53,7 +54,7 @@ class Admission {
   [[nodiscard]] const std::filesystem::path& state_dir() const noexcept { return state_dir_; }
   /// Holds for what comes from now on; the state directory, and whether there is a node, stay.
   void reconfigure(const config::Limits& limits, const std::string& default_network, const config::Cascade& cascade,
-                   const config::Serve& serve);
+                   const config::Serve& serve, const config::Output& output);
 
   /// kBusy while the daemon drains or limits.queued_jobs are queued; else counts one more. The count is the store's, up to a
   /// second old, plus what was let through since.

@@ -20,6 +20,7 @@ namespace retouchd::intake {
 struct FolderWatchOptions {
   std::string network;                          ///< for a watch that names none
   bool preview = true;                          ///< the jobs make previews
+  std::string suffix;                           ///< of results: ".avif"; empty: that of the original
   std::vector<std::filesystem::path> excluded;  ///< absolute folders never entered: outputs, places of moved originals
   std::size_t max_pending = 16'384;             ///< files waiting to be complete; a scan pauses at this number
   int max_accepts = 256;                        ///< accepts on their way to the store

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/picture_suffixes.h"
 #include "intake/ignore_rules.h"
 #include "intake/job_ending.h"
 
@@ -366,6 +367,7 @@ void FolderWatchEngine::submit(const std::string& path, const FileSnapshot& snap
   request.identity = snapshot.identity;
   request.name = path;
   request.output = watch_.output / path;
+  if (!options_.suffix.empty()) request.output = with_suffix(request.output, options_.suffix, request.source, Renamed::kAll);
   request.error_report = watch_.output / (path + ".error.txt");
   request.preview = options_.preview;
   request.network = watch_.network;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/spawn.h"
 
 namespace retouchd::intake {
 namespace {
@@ -22,41 +22,6 @@ using std::chrono::steady_clock;
 using How = HookEnd::How;
 
 HookEnd not_started(const char* what, int error) { return {How::kFailed, fmt::format("{}: {}", what, std::strerror(error)), {}}; }
-
-std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (const std::string& text : texts)
-    pointers.push_back(const_cast<char*>(text.c_str()));  // NOLINT: posix_spawn changes nothing
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-/// posix_spawn, since a fork() of a process with many threads and much memory is neither safe nor cheap.
-int spawn(const HookCommand& command, int output, pid_t& child) {
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t signals;
-  sigemptyset(&signals);
-  posix_spawnattr_setsigmask(&attributes, &signals);
-  sigfillset(&signals);
-  posix_spawnattr_setsigdefault(&attributes, &signals);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-
-  const std::vector<std::string> arguments{"sh", "-c", command.text};
-  const int error =
-      posix_spawn(&child, "/bin/sh", &files, &attributes, pointers_to(arguments).data(), pointers_to(command.environment).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  return error;
-}
 
 /// Takes what is there; false when nothing more will come.
 bool take_output(int fd, std::string& output) {
@@ -94,7 +59,8 @@ HookEnd run_hook(const HookCommand& command, int stop_fd) {
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
 
   pid_t child = 0;
-  if (const int error = spawn(command, write_end.get(), child); error != 0) return not_started("/bin/sh was not started", error);
+  const SpawnedCommand shell{"/bin/sh", {"sh", "-c", command.text}, command.environment, write_end.get(), {}};
+  if (const int error = spawn(shell, child); error != 0) return not_started("/bin/sh was not started", error);
   write_end = UniqueFd();
   // glibc 2.36 declares pidfd_open() without extern "C".
   const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));

@@ -77,9 +77,4 @@ bool IgnoreRules::ignores_folder(std::string_view path) const {
   return listed(path, true);
 }
 
-bool has_picture_suffix(std::string_view name) {
-  const std::size_t dot = name.rfind('.');
-  return dot != std::string_view::npos && contains(kPictureSuffixes, lower_case(name.substr(dot)));
-}
-
 }  // namespace retouchd::intake

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,12 +35,5 @@ class IgnoreRules {
 
   std::vector<Rule> rules_;
 };
-
-/// The suffixes of pictures that are read.
-inline constexpr std::array<std::string_view, 8> kPictureSuffixes{".jpg", ".jpeg", ".jpe",  ".jfif",
-                                                                  ".png", ".tif",  ".tiff", ".webp"};
-
-/// True for those suffixes, in any case.
-[[nodiscard]] bool has_picture_suffix(std::string_view name);
 
 }  // namespace retouchd::intake

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <set>
 
+#include "base/picture_suffixes.h"
 #include "intake/ignore_rules.h"
 
 namespace retouchd::intake {

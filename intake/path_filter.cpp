@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/picture_suffixes.h"
 
 namespace retouchd::intake {
 namespace {

@@ -53,7 +53,7 @@ class WatchSet::Running {
 
   [[nodiscard]] bool is_for(const config::Watch& watch, const FolderWatchOptions& options) const {
     return watch_ == watch && options_.network == options.network && options_.preview == options.preview &&
-           options_.excluded == options.excluded;
+           options_.suffix == options.suffix && options_.excluded == options.excluded;
   }
   [[nodiscard]] bool has_ended() const { return ended_; }
   [[nodiscard]] WatchStatus status() const { return folder_.status(); }
@@ -82,6 +82,7 @@ void WatchSet::replace(std::vector<config::Watch> watches, const Options& option
   FolderWatchOptions folder_options;
   folder_options.network = options.network;
   folder_options.preview = options.preview;
+  folder_options.suffix = options.suffix;
   folder_options.excluded = options.excluded;
   folder_options.companion_of = companion_of_;
   for (const auto& watch : watches) {

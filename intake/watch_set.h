@@ -26,6 +26,7 @@ class WatchSet {
   struct Options {
     std::string network;                          ///< for watches that name none
     bool preview = true;                          ///< the jobs make previews
+    std::string suffix;                           ///< of results: ".avif"; empty: that of the original
     std::vector<std::filesystem::path> excluded;  ///< absolute folders that no watch enters: the state directory
 
     friend bool operator==(const Options&, const Options&) = default;

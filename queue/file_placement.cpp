@@ -67,19 +67,26 @@ std::filesystem::path unique_temporary_for(const std::filesystem::path& target) 
   return temporary_named(target, std::to_string(next.fetch_add(1)) + ".aux");
 }
 
-Result<void> write_temporary(const std::filesystem::path& temporary, std::span<const std::uint8_t> data) {
+Result<UniqueFd> make_temporary(const std::filesystem::path& temporary) {
   const std::filesystem::path folder = temporary.parent_path();
   constexpr int kTries = 100;
   for (int tries = 1;; ++tries) {
-    if (auto made = make_temporary_folder(folder); !made) return made;
-    auto written = write_file_synced(temporary, data);
-    if (written) return written;
+    if (auto made = make_temporary_folder(folder); !made) return made.error();
+    auto file = create_file(temporary);
+    if (file) return file;
     // Another job may have found the folder empty and removed it between our two steps (and a third one made it anew since, so
     // that looking whether it is there proves nothing). That shows as "denied"; where it is the truth, trying again is cheap.
-    if (tries < kTries && written.error().code == ErrorCode::kOutputDenied) continue;
+    if (tries < kTries && file.error().code == ErrorCode::kOutputDenied) continue;
     remove_temporary(temporary);
-    return written;
+    return file;
   }
+}
+
+Result<void> write_temporary(const std::filesystem::path& temporary, std::span<const std::uint8_t> data) {
+  if (auto made = make_temporary(temporary); !made) return made.error();
+  auto written = write_file_synced(temporary, data);
+  if (!written) remove_temporary(temporary);
+  return written;
 }
 
 void remove_temporary(const std::filesystem::path& temporary) noexcept {

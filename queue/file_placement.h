@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <span>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "queue/job.h"
 
@@ -17,7 +18,9 @@ inline constexpr const char* kTemporaryFolder = ".retouchd-tmp";
 /// A name beside `target` that no other call gets.
 [[nodiscard]] std::filesystem::path unique_temporary_for(const std::filesystem::path& target);
 
-/// Makes the target's folders and the temporary's, then writes and fsyncs it. On failure nothing is left.
+/// Makes the target's folders and the temporary's, then the empty file. On failure nothing is left.
+[[nodiscard]] Result<UniqueFd> make_temporary(const std::filesystem::path& temporary);
+/// The same with content, fsynced.
 [[nodiscard]] Result<void> write_temporary(const std::filesystem::path& temporary, std::span<const std::uint8_t> data);
 
 /// Removes the file, when it is there, and its folder, when it is empty.

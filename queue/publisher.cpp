@@ -46,24 +46,31 @@ Result<std::string> replaceable(JobStore& store, const Job& job, const std::file
 
 }  // namespace
 
-Result<void> Publisher::publish(const Job& job, const std::filesystem::path& target, std::span<const std::uint8_t> data,
-                                const std::string& details) {
+Result<void> Publisher::publish(const Job& job, const std::filesystem::path& target, const Write& write) {
   const Claim claim{job.id, job.epoch};
   auto replaces = replaceable(store_, job, target);
   if (!replaces) return replaces.error();
 
   const std::filesystem::path temporary = temporary_for(target, job.id, job.epoch);
-  if (auto written = write_temporary(temporary, data); !written) return written;
+  auto file = make_temporary(temporary);
+  if (!file) return file.error();
   const TemporaryGuard guard(temporary);
+  const auto details = write(file->get());
+  if (!details) return details.error();
+  if (auto finished = finish_file(*std::move(file), temporary); !finished) return finished;
+  const auto identity = identify_file(temporary);
+  if (!identity) return identity.error();
+  auto sha256 = sha256_hex_of_file(temporary);
+  if (!sha256) return sha256.error();
 
   // Committed before the rename: should we die between the two, recovery knows by the hash that the file is this job's result.
-  if (auto begun = store_.begin_publishing(claim, {target, temporary, sha256_hex(data), data.size(), *replaces}); !begun) {
+  if (auto begun = store_.begin_publishing(claim, {target, temporary, *std::move(sha256), identity->size, *replaces}); !begun) {
     return begun;
   }
   const bool may_replace = job.request.overwrite || !replaces->empty();
   if (auto placed = place_file(temporary, target, may_replace ? Existing::kReplace : Existing::kKeep); !placed) return placed;
   remove_temporary(temporary);  // its folder, too, before anybody hears that the job is done
-  return store_.complete(claim, details);
+  return store_.complete(claim, *details);
 }
 
 Result<void> Publisher::write_atomically(const std::filesystem::path& target, std::span<const std::uint8_t> data) {

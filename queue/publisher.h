@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
+#include <string>
 
 #include "base/result.h"
 #include "queue/job.h"
@@ -23,9 +25,11 @@ class Publisher {
  public:
   explicit Publisher(JobStore& store) : store_(store) {}
 
-  /// Publishes `data` as the result of `job` at `target` and completes the job with `details` (a JSON object).
-  [[nodiscard]] Result<void> publish(const Job& job, const std::filesystem::path& target, std::span<const std::uint8_t> data,
-                                     const std::string& details);
+  /// Writes the result into the open, empty file and says its details (a JSON object). What it says last stands.
+  using Write = std::function<Result<std::string>(int fd)>;
+
+  /// Publishes what `write` writes as the result of `job` at `target` and completes the job. An error of `write` is returned.
+  [[nodiscard]] Result<void> publish(const Job& job, const std::filesystem::path& target, const Write& write);
 
   /// Atomic write of a file that no job's end depends on: previews, error reports. Replaces what is there.
   [[nodiscard]] static Result<void> write_atomically(const std::filesystem::path& target, std::span<const std::uint8_t> data);

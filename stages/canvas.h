@@ -11,7 +11,8 @@ namespace retouchd::stages {
 /// The picture that restored tiles are put together on.
 ///
 /// Without feather each core is written once, straight into the pixels of the result; with feather the weighted tiles are summed
-/// first. Threads: place() from several at once for different tiles; take() by the one that knows that all are placed.
+/// first: to 2^-24 of full scale, of numbers up to 16 times full scale (floats beyond are clamped). Threads: place() from several
+/// at once for different tiles; take() by the one that knows that all are placed.
 class Canvas {
  public:
   /// `type`: CV_8U, CV_16U or CV_32F with 1 or 3 channels. The canvas is `scale` times as large as the plan's picture.

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/file.h"
-#include "image/metadata.h"
 #include "image/orientation.h"
 
 namespace retouchd::stages {
@@ -23,18 +22,11 @@ bool is_same_shape(cv::Size a, cv::Size b) {
   return std::abs(a.height * ratio - b.height) <= std::max(1.0, ratio);
 }
 
-/// EXIF's orientation of the stored pixels; 1 where nothing is said.
-int stored_orientation(const image::Picture& picture) {
-  if (!picture.metadata || picture.metadata->exif.empty()) return 1;
-  const auto orientation = image::read_orientation(picture.metadata->exif);
-  return orientation ? *orientation : 1;
-}
-
 /// Whether both pictures are upright for certain, given that their upright sizes fit. Programs that write depth often drop the
 /// tag; then nobody knows whether its pixels were turned, unless lying sides against upright ones would tell.
 bool are_both_upright(const image::Picture& first, const image::Picture& second) {
-  const int a = stored_orientation(first);
-  const int b = stored_orientation(second);
+  const int a = first.orientation;
+  const int b = second.orientation;
   return a == b || (image::swaps_sides(a) != image::swaps_sides(b) && first.width() != first.height());
 }
 
@@ -53,8 +45,8 @@ std::string misfit(const image::Picture& first, const image::Picture& second, Co
     return "both views need the same size, colours and depth of bits";
   }
   if (are_both_upright(first, second)) return {};
-  return "their EXIF orientations are " + std::to_string(stored_orientation(second)) + " and " +
-         std::to_string(stored_orientation(first)) + "; store both upright, or give both the same orientation";
+  return "their EXIF orientations are " + std::to_string(second.orientation) + " and " + std::to_string(first.orientation) +
+         "; store both upright, or give both the same orientation";
 }
 
 Error missing(const std::filesystem::path& source, const std::filesystem::path& path) {
@@ -79,13 +71,14 @@ std::filesystem::path companion_path(const std::filesystem::path& source, Compan
   return path.replace_extension("." + std::string(inference::name_of(companion)) + source.extension().string());
 }
 
-Result<CompanionPicture> read_companion(const std::filesystem::path& source, const image::Picture& first, Companion companion,
-                                        const image::DecodeLimits& limits, Bytes file_limit) {
+Result<CompanionPicture> read_companion(image::FileCodec& codec, const std::filesystem::path& source, const image::Picture& first,
+                                        Companion companion, const image::DecodeLimits& limits, Bytes file_limit) {
   const std::filesystem::path path = companion_path(source, companion);
   CompanionPicture second;
-  const auto file = read_file(path, file_limit, &second.identity);
+  const auto file = open_input(path, file_limit);
   if (!file) return file.error().code == ErrorCode::kInputMissing ? missing(source, path) : file.error();
-  auto decoded = image::decode(*file, limits);
+  second.identity = file->identity;
+  auto decoded = codec.decode(*file, limits);
   if (!decoded) {
     Error error = decoded.error();
     error.message = path.string() + ": " + error.message;

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
-#include "image/codec.h"
+#include "image/file_codec.h"
 #include "image/picture.h"
 #include "inference/network_info.h"
 
@@ -25,9 +25,9 @@ struct CompanionPicture {
 /// the air between an object and its background. Pairs of which only one carries an EXIF orientation are refused unless their
 /// sides tell that both are upright. kInputMissing, kInvalidRequest when the two do not fit together, and what reading a picture
 /// can say.
-[[nodiscard]] Result<CompanionPicture> read_companion(const std::filesystem::path& source, const image::Picture& first,
-                                                      inference::Companion companion, const image::DecodeLimits& limits,
-                                                      Bytes file_limit);
+[[nodiscard]] Result<CompanionPicture> read_companion(image::FileCodec& codec, const std::filesystem::path& source,
+                                                      const image::Picture& first, inference::Companion companion,
+                                                      const image::DecodeLimits& limits, Bytes file_limit);
 
 /// Where depth goes when `wanted` was asked for: a name that would be the colour picture's ("room.png", "room_restored.png")
 /// becomes "room.depth.png", "room_restored.depth.png"; any other stays.

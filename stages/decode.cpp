@@ -2,40 +2,16 @@
 
 #include <spdlog/spdlog.h>
 
-#include "image/codec.h"
+#include <limits>
+
+#include "image/alpha_channel.h"
 #include "stages/companion.h"
+#include "stages/encode.h"
 #include "stages/memory_estimate.h"
 #include "stages/planner.h"
 
 namespace retouchd::stages {
 namespace {
-
-/// Enough for nearly every header; what a picture needs is known before the rest of its file is in memory.
-constexpr Bytes kHeaderPrefix = mebibytes(1);
-
-struct Probe {
-  image::PictureHeader header;
-  Bytes file;
-};
-
-Result<Probe> probe(const std::filesystem::path& source, const Settings& settings) {
-  FileIdentity identity;
-  auto prefix = read_file_prefix(source, kHeaderPrefix, &identity);
-  if (!prefix) return prefix.error();
-  if (identity.size > settings.file_size.value) {
-    return make_error(ErrorCode::kPictureTooLarge, source.string() + " has " + to_string(Bytes{identity.size}) +
-                                                       ", the limit (limits.file_size) is " + to_string(settings.file_size));
-  }
-  auto header = image::read_header(*prefix, settings.limits);
-  if (!header && header.error().code != ErrorCode::kPictureTooLarge && identity.size > prefix->size()) {
-    // TIFF may keep its directory at the end of the file, JPEG may have long metadata first.
-    auto whole = read_file(source, settings.file_size);
-    if (!whole) return whole.error();
-    header = image::read_header(*whole, settings.limits);
-  }
-  if (!header) return header.error();
-  return Probe{*header, Bytes{identity.size}};
-}
 
 /// Errors of the codecs speak of the data; users think in files.
 Error naming(Error error, const std::filesystem::path& source) {
@@ -51,12 +27,24 @@ int factor_between(cv::Size small, cv::Size large) {
 
 }  // namespace
 
-Result<void> Decode::read_source(PictureRun& run, const Settings& settings) {
-  const std::filesystem::path& source = run.job.request.source;
-  const auto file = read_file(source, settings.file_size, &run.identity);
+Result<Decode::Probed> Decode::probe(const std::filesystem::path& path, Bytes file_limit, const image::DecodeLimits& limits) {
+  auto file = open_input(path, file_limit);
   if (!file) return file.error();
-  auto picture = image::decode(*file, settings.limits);
-  if (!picture) return naming(picture.error(), source);
+  auto header = codec_.read_header(*file, limits);
+  if (!header) return naming(header.error(), path);
+  return Probed{*std::move(file), *std::move(header)};
+}
+
+Result<image::Picture> Decode::read(const Probed& probed, const std::filesystem::path& path, const image::DecodeLimits& limits) {
+  auto picture = codec_.decode(probed.file, probed.header, limits);
+  if (!picture) return naming(picture.error(), path);
+  return picture;
+}
+
+Result<void> Decode::read_source(PictureRun& run, const Probed& probed, const image::DecodeLimits& limits) {
+  auto picture = read(probed, run.job.request.source, limits);
+  if (!picture) return picture.error();
+  run.identity = probed.file.identity;
   if (!picture->metadata_warning.empty()) spdlog::warn("job {}: {}", run.job.id, picture->metadata_warning);
   run.picture = *std::move(picture);
   return {};
@@ -64,25 +52,29 @@ Result<void> Decode::read_source(PictureRun& run, const Settings& settings) {
 
 Result<void> Decode::take_returned(PictureRun& run, const Settings& settings) {
   const std::filesystem::path& returned = run.job.returned;
-  const auto original = probe(run.job.request.source, settings);
-  if (!original) return naming(original.error(), run.job.request.source);
-  const auto header = probe(returned, settings);
-  if (!header) return naming(header.error(), returned);
+  image::DecodeLimits limits = settings.limits;
+  limits.all_pages = false;  // such pictures are never sent
+  limits.space = image::WorkingSpace::kFile;
+  const auto original = probe(run.job.request.source, settings.file_size, limits);
+  if (!original) return original.error();
+  const auto back =
+      probe(returned, Bytes{std::numeric_limits<std::uint64_t>::max()}, limits);  // the account of escalation has bounded it
+  if (!back) return back.error();
   inference::NetworkInfo sizes = run.network;  // the node's network may enlarge by another factor
-  sizes.scale = static_cast<int>(std::max(1U, header->header.width / std::max(1U, original->header.width)));
-  auto reserved = memory_.reserve(std::min(estimate_memory(original->header, original->file, sizes), memory_.capacity()));
+  sizes.scale = static_cast<int>(std::max(1U, back->header.width / std::max(1U, original->header.width)));
+  auto reserved = memory_.reserve(
+      std::min(estimate_memory(original->header, sizes, Encode::format_named_by(run.job.request.output)), memory_.capacity()));
   if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   run.memory = std::move(*reserved);
 
-  if (auto read = read_source(run, settings); !read) return read;
-  const auto file = read_file(returned, Bytes{header->file.value + 1});
-  if (!file) return file.error();
-  auto picture = image::decode(*file, settings.limits);
-  if (!picture) return naming(picture.error(), returned);
+  if (auto source = read_source(run, *original, limits); !source) return source;
+  auto picture = read(*back, returned, limits);
+  if (!picture) return picture.error();
   const int factor = factor_between(run.picture.colour.size(), picture->colour.size());
   if (factor < 1 || picture->colour.type() != run.picture.colour.type()) {
     return make_error(ErrorCode::kCloudFailed, returned.string() + " is not of its original's size and type");
   }
+  if (factor == 1) image::put_back_hidden_colours(run.picture.colour, run.picture.alpha, picture->colour);
   run.picture.colour = picture->colour;
   run.is_returned = true;
   return {};
@@ -119,9 +111,12 @@ Result<void> Decode::process(const RunPtr& run) {
   const auto cost = devices_.prepare(run->network);
   if (!cost) return cost.error();
 
-  const auto probed = probe(source, *settings);
-  if (!probed) return naming(probed.error(), source);
-  Bytes needed = estimate_memory(probed->header, probed->file, run->network);
+  image::DecodeLimits limits = settings->limits;
+  if (run->network.wants_srgb) limits.space = image::WorkingSpace::kExtendedSrgb;
+  if (run->network.companion != inference::Companion::kNone) limits.all_pages = false;
+  const auto probed = probe(source, settings->file_size, limits);
+  if (!probed) return probed.error();
+  Bytes needed = estimate_memory(probed->header, run->network, Encode::format_named_by(run->job.request.output));
   if (!memory_.fits(needed)) {
     return make_error(ErrorCode::kOverMemoryBudget, source.string() + " (" + std::to_string(probed->header.width) + "x" +
                                                         std::to_string(probed->header.height) + ") needs " + to_string(needed) +
@@ -148,9 +143,9 @@ Result<void> Decode::process(const RunPtr& run) {
   if (!reserved) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   run->memory = std::move(*reserved);
 
-  if (auto read = read_source(*run, *settings); !read) return read;
+  if (auto read = read_source(*run, *probed, limits); !read) return read;
   if (run->network.companion != inference::Companion::kNone) {
-    auto companion = read_companion(source, run->picture, run->network.companion, settings->limits, settings->file_size);
+    auto companion = read_companion(codec_, source, run->picture, run->network.companion, limits, settings->file_size);
     if (!companion) return companion.error();
     run->companion = companion->picture.colour;
     run->companion_identity = companion->identity;
@@ -162,6 +157,9 @@ Result<void> Decode::process(const RunPtr& run) {
     }
   }
   run->plan = plan_picture(run->picture.colour.size(), run->network, facts);  // upright now
+  for (const image::Picture& page : run->picture.pages) {
+    run->page_plans.push_back(plan_picture(page.colour.size(), run->network, facts));
+  }
   return {};
 }
 

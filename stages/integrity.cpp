@@ -1,5 +1,6 @@
 #include "stages/integrity.h"
 
+#include <algorithm>
 #include <opencv2/core.hpp>
 
 #include "inference/full_scale.h"
@@ -7,19 +8,32 @@
 namespace retouchd::stages {
 namespace {
 
-/// A network may overshoot at edges, and noise takes dark places below zero; so far off it is broken.
-constexpr float kFarBelow = -1.0F;
-constexpr float kFarAbove = 2.0F;
+/// A network may overshoot at edges, and noise takes dark places below zero; so far outside it is broken.
+constexpr double kFar = 1.0;
 /// Less than a quarter of an 8-bit step between the darkest and the brightest number.
 constexpr float kFlat = 0.001F;
 /// Of full scale: a source with less contrast may well be restored to one colour.
 constexpr double kContrast = 0.1;
 
-double contrast_of(const cv::Mat& picture) {
+/// Of full scale.
+struct Span {
   double least = 0;
   double most = 0;
-  cv::minMaxLoc(picture.reshape(1), &least, &most);
-  return (most - least) / inference::full_scale(picture.depth());
+};
+
+Span span_of(const cv::Mat& picture) {
+  Span span;
+  cv::minMaxLoc(picture.reshape(1), &span.least, &span.most);
+  const double full = inference::full_scale(picture.depth());
+  return {span.least / full, span.most / full};
+}
+
+/// What the picture itself spans must come out again, of floats also outside of [0, 1].
+bool is_far_off(const inference::Values& values, const cv::Mat& picture) {
+  if (values.least >= -kFar && values.most <= 1 + kFar) return false;
+  if (picture.depth() != CV_32F) return true;
+  const Span span = span_of(picture);
+  return values.least < std::min(span.least, 0.0) - kFar || values.most > std::max(span.most, 1.0) + kFar;
 }
 
 }  // namespace
@@ -28,11 +42,13 @@ std::optional<RerunReason> what_is_wrong(const inference::NetworkInfo& network, 
                                          const inference::Restored& restored) {
   const inference::Values& values = restored.values;
   if (!values.is_finite) return RerunReason::kNotFinite;
-  if (values.least < kFarBelow || values.most > kFarAbove) return RerunReason::kRange;
+  if (is_far_off(values, window.colour)) return RerunReason::kRange;
   // Depth may be unknown all over a window.
   const bool must_show_something = network.companion != inference::Companion::kDepth;
-  if (must_show_something && values.most - values.least < kFlat && contrast_of(window.colour) > kContrast)
-    return RerunReason::kConstant;
+  if (must_show_something && values.most - values.least < kFlat) {
+    const Span span = span_of(window.colour);
+    if (span.most - span.least > kContrast) return RerunReason::kConstant;
+  }
   return std::nullopt;
 }
 

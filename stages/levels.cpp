@@ -13,11 +13,11 @@ namespace retouchd::stages {
 
 Result<cv::Mat> Levels::make(const RunPtr& run, double megapixels, double predicted_db, const Settings& settings) {
   const int scale = run->network.scale;
-  const cv::Mat small = image::shrink_to(run->picture.colour, megapixels / (scale * scale));
+  const cv::Mat small = image::shrink_to(run->source(), megapixels / (scale * scale));
   auto restored = restore_small(run, small, largest_tile_, false, scheduler_);
   if (!restored) return restored;
   const std::filesystem::path path = folder_ / fmt::format("{}.{:g}mp.jpg", run->job.id, megapixels);
-  if (auto written = write_small(*restored, run->picture.metadata, settings.preview_quality, path); !written) {
+  if (auto written = write_small(codec_, *restored, run->picture, settings.preview_quality, path); !written) {
     return written.error();
   }
   const nlohmann::json body{{"path", path.string()},
@@ -41,7 +41,7 @@ Result<void> Levels::process(const RunPtr& run) {
   for (const double megapixels : settings->levels) {
     if (megapixels <= settings->preview_megapixels || megapixels >= full) continue;
     const cv::Size size = image::size_within(run->picture.colour.size(), megapixels / (scale * scale));
-    const double db = image::measure_lost_detail(run->picture.colour, size).value();
+    const double db = image::measure_lost_detail(run->source(), size).value();
     const auto restored = make(run, megapixels, db, *settings);
     if (!restored) return restored.error();
     if (db < settings->good_enough_db) continue;

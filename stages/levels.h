@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "image/file_codec.h"
 #include "queue/job_store.h"
 #include "queue/tile_scheduler.h"
 #include "stages/observer.h"
@@ -19,9 +20,10 @@ class Levels {
  public:
   static constexpr std::string_view kName = "levels";
 
-  Levels(const SettingsCell& settings, std::filesystem::path folder, int largest_tile, queue::TileScheduler& scheduler,
-         queue::JobStore& store, PipelineObserver& observer)
+  Levels(const SettingsCell& settings, image::FileCodec& codec, std::filesystem::path folder, int largest_tile,
+         queue::TileScheduler& scheduler, queue::JobStore& store, PipelineObserver& observer)
       : settings_(settings),
+        codec_(codec),
         folder_(std::move(folder)),
         largest_tile_(largest_tile),
         scheduler_(scheduler),
@@ -36,6 +38,7 @@ class Levels {
   [[nodiscard]] Result<void> decide(PictureRun& run);
 
   const SettingsCell& settings_;
+  image::FileCodec& codec_;
   const std::filesystem::path folder_;
   const int largest_tile_;
   queue::TileScheduler& scheduler_;

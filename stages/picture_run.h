@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "image/picture.h"
@@ -33,16 +34,28 @@ struct PictureRun {
   FileIdentity companion_identity;                     ///< of the second picture's file
   bool is_returned = false;                            ///< decode: the pixels are those that a cloud node sent back
   queue::Decision decision;                            ///< route, or decode from an earlier attempt: where it is restored
+  cv::Mat filled;                                      ///< preview: the colours with hidden ones filled, or empty (source())
   bool wants_levels = false;                           ///< route: its full pass comes after the levels
   cv::Mat small;                                       ///< preview: the picture made small, or empty
   cv::Mat small_restored;                              ///< preview: `small` after the network
   std::optional<queue::ScoreParts> parts;              ///< score, of pictures larger than a preview
   std::string computed_as;                             ///< decode: precision and library, which results depend on
   PicturePlan plan;                                    ///< decode: how it goes through the network
-  std::optional<double> seam_ratio;                    ///< merge: seam_meter.h, where there were several tiles
+  std::vector<PicturePlan> page_plans;                 ///< decode: how each of picture.pages goes
+  std::optional<double> seam_ratio;                    ///< merge: seam_meter.h, where there were several tiles; of the worst page
   int resumed_tiles = 0;                               ///< tile: of an earlier attempt
   std::atomic<bool> is_tiled = false;                  ///< tile: its tiles are on their way
   std::map<std::string, double, std::less<>> seconds;  ///< what each stage took
+
+  /// What networks see: the picture's colours, without those below full transparency.
+  [[nodiscard]] const cv::Mat& source() const noexcept { return filled.empty() ? picture.colour : filled; }
+  /// Of the device, for all pages; nullopt where that is not known.
+  [[nodiscard]] std::optional<double> planned_seconds() const noexcept {
+    if (!plan.seconds) return std::nullopt;
+    double sum = *plan.seconds;
+    for (const PicturePlan& page : page_plans) sum += page.seconds.value_or(0);
+    return sum;
+  }
 
   [[nodiscard]] queue::Claim claim() const noexcept { return {job.id, job.epoch}; }
   /// Where it is restored was decided in an earlier attempt, which holds.

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/alpha_channel.h"
 #include "image/resize.h"
 #include "stages/small_pass.h"
 
@@ -30,17 +31,18 @@ double Preview::megapixels_for(const PictureRun& run, const Settings& settings) 
 Result<void> Preview::process(const RunPtr& run) {
   const auto settings = settings_.get();
   const auto start = clock_.now();
+  if (!run->is_returned) run->filled = image::fill_hidden_colours(run->picture.colour, run->picture.alpha);
   const double megapixels = megapixels_for(*run, *settings);
   if (megapixels == 0) return {};
   const int scale = run->network.scale;
-  run->small = image::shrink_to(run->picture.colour, megapixels / (scale * scale));
+  run->small = image::shrink_to(run->source(), megapixels / (scale * scale));
   auto restored = restore_small(run, run->small, options_.largest_tile, true, scheduler_);
   if (!restored) return restored.error();
   run->small_restored = *std::move(restored);
   if (!run->job.preview.empty()) return {};  // announced by an earlier attempt
 
   const std::filesystem::path path = path_of(options_.folder, run->job.id);
-  if (auto written = write_small(run->small_restored, run->picture.metadata, settings->preview_quality, path); !written) {
+  if (auto written = write_small(codec_, run->small_restored, run->picture, settings->preview_quality, path); !written) {
     return written;
   }
   const nlohmann::json body{{"path", path.string()},

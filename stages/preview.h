@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "image/file_codec.h"
 #include "queue/job_store.h"
 #include "queue/tile_scheduler.h"
 #include "stages/observer.h"
@@ -25,9 +26,10 @@ class Preview {
  public:
   static constexpr std::string_view kName = "preview";
 
-  Preview(const SettingsCell& settings, PreviewOptions options, queue::TileScheduler& scheduler, queue::JobStore& store,
-          PipelineObserver& observer, const Clock& clock)
+  Preview(const SettingsCell& settings, image::FileCodec& codec, PreviewOptions options, queue::TileScheduler& scheduler,
+          queue::JobStore& store, PipelineObserver& observer, const Clock& clock)
       : settings_(settings),
+        codec_(codec),
         options_(std::move(options)),
         scheduler_(scheduler),
         store_(store),
@@ -44,6 +46,7 @@ class Preview {
   [[nodiscard]] static double megapixels_for(const PictureRun& run, const Settings& settings);
 
   const SettingsCell& settings_;
+  image::FileCodec& codec_;
   const PreviewOptions options_;
   queue::TileScheduler& scheduler_;
   queue::JobStore& store_;

@@ -15,14 +15,14 @@ constexpr std::size_t kRecent = 1'000;
 bool can_pass_through(const PictureRun& run, const Settings& settings) {
   if (settings.output.metadata == image::EncodeOptions::Metadata::kStrip || run.network.scale != 1) return false;
   image::FileFormat format = run.picture.format;
-  (void)Encode::target_for(run.picture, run.job.request.output, &format);
+  (void)Encode::target_for(run.picture, run.job.request.source, run.job.request.output, &format);
   return format == run.picture.format;
 }
 
 /// Generous: there may be others before it.
 double local_seconds(const PictureRun& run) {
   constexpr double kMargin = 2.0;
-  double seconds = run.plan.seconds.value_or(0);
+  double seconds = run.planned_seconds().value_or(0);
   for (const auto& [stage, took] : run.seconds) seconds += took;
   return kMargin * seconds;
 }
@@ -55,6 +55,7 @@ Result<void> Route::process(const RunPtr& run) {
   if (!run->is_settled()) {
     RouteFacts facts{run->job.request, *settings};
     facts.is_pair = run->network.companion != inference::Companion::kNone;
+    facts.has_pages = !run->picture.pages.empty();
     facts.has_preview = !run->small_restored.empty();
     facts.parts = run->parts;
     facts.may_skip = may_skip(*run, *settings);
@@ -68,7 +69,8 @@ Result<void> Route::process(const RunPtr& run) {
       return {};
     }
     if (auto recorded = store_.record_decision(run->claim(), queue::to_text(run->decision)); !recorded) return recorded;
-    run->wants_levels = run->decision.policy == "progressive" && run->decision.route == queue::Route::kLocal && run->parts;
+    run->wants_levels = run->decision.policy == "progressive" && run->decision.route == queue::Route::kLocal && run->parts &&
+                        run->picture.pages.empty();
   }
   return follow(*run, *settings);
 }
@@ -96,6 +98,10 @@ Result<void> Route::go_to_server(PictureRun& run, const Settings& settings) {
 }
 
 Result<void> Route::follow(PictureRun& run, const Settings& settings) {
+  if (!run.picture.pages.empty() && run.decision.route != queue::Route::kPreview) {
+    run.decision.route = queue::Route::kLocal;  // an earlier attempt may have read the first page only
+    return {};
+  }
   if (run.decision.route == queue::Route::kServer) return go_to_server(run, settings);
   if (run.decision.route == queue::Route::kCloud) run.decision.route = queue::Route::kLocal;  // its answer is lost
   const bool from_small = run.decision.route == queue::Route::kPreview || run.decision.route == queue::Route::kLevel;
@@ -107,6 +113,7 @@ Result<void> Route::follow(PictureRun& run, const Settings& settings) {
   } else {
     run.picture.colour = run.small_restored;
     run.picture.alpha.release();
+    run.picture.pages.clear();
   }
   return {};
 }

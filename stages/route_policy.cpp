@@ -96,6 +96,7 @@ Decision decide(const RouteFacts& facts) {
     decision.level_megapixels = facts.settings.preview_megapixels;
     return choose(std::move(decision), Route::kPreview, "policy", "only the preview was asked for");
   }
+  if (facts.has_pages) return choose(std::move(decision), Route::kLocal, "pages", "files of several pages are restored here");
   if (!facts.parts) return choose(std::move(decision), Route::kLocal, "small", "it is not larger than a preview");
 
   const Calibration& calibration = facts.settings.calibration ? *facts.settings.calibration : Calibration::built_in();

@@ -27,10 +27,11 @@ struct RouteFacts {
   const queue::JobRequest& request;
   const Settings& settings;
   bool is_pair = false;                      ///< with a companion
+  bool has_pages = false;                    ///< a file of several pages
   bool has_preview = false;                  ///< the preview was restored
   std::optional<queue::ScoreParts> parts{};  ///< nullopt: not larger than a preview
   bool may_skip = false;                     ///< passing on untouched is possible, and few were of late
-  std::optional<double> local_seconds{};    ///< that a full pass here would take; nullopt: not known
+  std::optional<double> local_seconds{};     ///< that a full pass here would take; nullopt: not known
   const Node* node = nullptr;
 };
 

@@ -9,16 +9,16 @@
 namespace retouchd::stages {
 
 Result<double> Score::gain(const RunPtr& run, const GainPredictor& predictor) {
-  const cv::Mat crops = image::crops_of(run->picture.colour);
+  const cv::Mat crops = image::crops_of(run->source());
   const auto restored = restore_small(run, crops, largest_tile_, true, scheduler_);
   if (!restored) return restored.error();
-  return predictor.probability(image::measure_gain_features(run->picture.colour, crops, *restored));
+  return predictor.probability(image::measure_gain_features(run->source(), crops, *restored));
 }
 
 Result<void> Score::process(const RunPtr& run) {
   if (run->is_settled() || run->network.companion != inference::Companion::kNone) return {};
   const auto settings = settings_.get();
-  const cv::Mat& colour = run->picture.colour;
+  const cv::Mat& colour = run->source();
   const int scale = run->network.scale;
   const cv::Size small = image::size_within(colour.size(), settings->preview_megapixels / (scale * scale));
   if (small == colour.size()) return {};  // nothing would be lost

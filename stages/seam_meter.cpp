@@ -5,6 +5,8 @@
 #include <opencv2/core.hpp>
 #include <vector>
 
+#include "inference/full_scale.h"
+
 namespace retouchd::stages {
 namespace {
 
@@ -31,7 +33,7 @@ int length_of(const cv::Mat& picture, Axis axis) { return axis == Axis::kX ? pic
 
 /// The steps across the line in front of `position`, in levels of 8 bits.
 Steps steps_at(const cv::Mat& picture, Axis axis, int position) {
-  const double level = picture.depth() == CV_16U ? 257.0 : 1.0;
+  const double level = inference::full_scale(picture.depth()) / 255.0;
   const auto line = [&](int at) {
     cv::Mat pixels;
     (axis == Axis::kX ? picture.col(at) : picture.row(at)).convertTo(pixels, CV_32F);

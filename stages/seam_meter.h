@@ -20,8 +20,8 @@ namespace retouchd::stages {
 /// Source: our own definition. On drawn scenes of 1 megapixel with hard edges and noise it is 1.00 +- 0.03 without seams, 1.12
 /// with tiles that differ by one level, 1.4 by two, 1.9 by four, 2.5 by eight.
 ///
-/// `picture`: CV_8U or CV_16U, 1 or 3 channels, `scale` times as large as the plan's. 1 for a single tile. Reads only the lines
-/// named above. Threads: any.
+/// `picture`: CV_8U, CV_16U or CV_32F, 1 or 3 channels, `scale` times as large as the plan's. 1 for a single tile. Reads only the
+/// lines named above. Threads: any.
 [[nodiscard]] double seam_ratio(const cv::Mat& picture, const TilePlan& plan, int scale);
 
 inline constexpr double kVisibleSeam = 1.1;

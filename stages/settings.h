@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,8 +20,10 @@ struct Settings {
   /// Whether pictures go through the network whole.
   enum class Mode { kAuto, kTiled, kSinglePass } mode = Mode::kAuto;
   image::DecodeLimits limits;
-  Bytes file_size = mebibytes(512);  ///< larger files are refused
+  Bytes file_size = gibibytes(2);  ///< larger files are refused
   image::EncodeOptions output;
+  std::string software;                         ///< "retouchd 1.2.3": results say in their XMP what was done; empty: they do not
+  bool keep_file_time = false;                  ///< results get the modification time of their originals
   std::chrono::seconds resume_longer_than{60};  ///< of the device's time for a picture: it keeps its finished tiles on disk
   bool preview = true;
   double preview_megapixels = 1.0;

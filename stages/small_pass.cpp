@@ -2,7 +2,8 @@
 
 #include <future>
 
-#include "image/codec.h"
+#include "image/file_codec.h"
+#include "inference/full_scale.h"
 #include "queue/publisher.h"
 #include "stages/tile_plan.h"
 #include "stages/tiled_pass.h"
@@ -29,14 +30,19 @@ Result<cv::Mat> restore_small(const RunPtr& run, const cv::Mat& small, int large
   }
 }
 
-Result<void> write_small(const cv::Mat& restored, const std::shared_ptr<const image::Metadata>& metadata, int quality,
+Result<void> write_small(image::FileCodec& codec, const cv::Mat& restored, const image::Picture& of, int quality,
                          const std::filesystem::path& path) {
   image::Picture small;
-  restored.convertTo(small.colour, CV_8U, restored.depth() == CV_16U ? 1.0 / 257.0 : 1.0);
-  small.metadata = metadata;  // colours mean nothing without their profile
+  small.metadata = of.metadata;  // colours mean nothing without their profile
+  small.space = of.space;
+  if (of.space == image::WorkingSpace::kExtendedSrgb) {
+    small.colour = restored;  // goes back through the profile
+  } else {
+    restored.convertTo(small.colour, CV_8U, 255.0 / inference::full_scale(restored.depth()));
+  }
   image::EncodeOptions options;
   options.jpeg_quality = quality;
-  const auto file = image::encode(small, image::FileFormat::kJpeg, options);
+  const auto file = codec.encode(small, image::FileFormat::kJpeg, options);
   if (!file) return file.error();
   return queue::Publisher::write_atomically(path, *file);
 }

@@ -5,6 +5,7 @@
 #include <opencv2/core/mat.hpp>
 
 #include "base/result.h"
+#include "image/file_codec.h"
 #include "queue/tile_scheduler.h"
 #include "stages/picture_run.h"
 
@@ -16,8 +17,8 @@ namespace retouchd::stages {
 [[nodiscard]] Result<cv::Mat> restore_small(const RunPtr& run, const cv::Mat& small, int largest_tile, bool urgent,
                                             queue::TileScheduler& scheduler);
 
-/// Writes a restored smaller copy as JPEG with the picture's metadata, atomically.
-[[nodiscard]] Result<void> write_small(const cv::Mat& restored, const std::shared_ptr<const image::Metadata>& metadata,
-                                       int quality, const std::filesystem::path& path);
+/// Writes a restored smaller copy of `of` as JPEG with its metadata, in its file's colours, atomically.
+[[nodiscard]] Result<void> write_small(image::FileCodec& codec, const cv::Mat& restored, const image::Picture& of, int quality,
+                                       const std::filesystem::path& path);
 
 }  // namespace retouchd::stages

@@ -4,23 +4,24 @@
 
 #include <nlohmann/json.hpp>
 
-#include "stages/seam_meter.h"
-
 namespace retouchd::stages {
 namespace {
 
 /// Everything that the pixels of a tile depend on.
 std::string log_key(const PictureRun& run) {
-  const TilePlan& plan = run.plan.tiles;
+  nlohmann::json pages = nlohmann::json::array();
+  const auto add = [&pages](const image::Picture& page, const TilePlan& plan) {
+    pages.push_back({page.width(), page.height(), page.colour.type(), plan.tile.width, plan.tile.height, plan.count()});
+  };
+  add(run.picture, run.plan.tiles);
+  for (std::size_t i = 0; i < run.picture.pages.size(); ++i) add(run.picture.pages[i], run.page_plans.at(i).tiles);
   return nlohmann::json{{"size", run.identity.size},
                         {"mtime_ns", run.identity.mtime_ns},
                         {"companion", {run.companion_identity.size, run.companion_identity.mtime_ns}},
                         {"source", run.job.request.source.string()},
                         {"network", run.network.id()},
                         {"computed_as", run.computed_as},
-                        {"picture", {run.picture.width(), run.picture.height()}},
-                        {"type", run.picture.colour.type()},
-                        {"tile", {plan.tile.width, plan.tile.height, plan.count()}}}
+                        {"pages", std::move(pages)}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -32,23 +33,20 @@ std::filesystem::path Tile::path_of(const std::filesystem::path& folder, queue::
 
 std::shared_ptr<TileLog> Tile::open_log(const PictureRun& run) const {
   const auto longer_than = std::chrono::duration<double>(settings_.get()->resume_longer_than);
-  if (run.plan.tiles.count() == 1 || run.plan.seconds.value_or(0) <= longer_than.count()) return nullptr;
+  const bool is_one_tile = run.plan.tiles.count() == 1 && run.page_plans.empty();
+  if (is_one_tile || run.planned_seconds().value_or(0) <= longer_than.count()) return nullptr;
   auto log = TileLog::open(path_of(options_.unfinished, run.job.id), log_key(run));
   if (log) return *std::move(log);
   spdlog::warn("job {}: finished tiles are not kept, a crash would begin the picture anew: {}", run.job.id, log.error().message);
   return nullptr;
 }
 
-TiledPass::Ends Tile::ends_for(const RunPtr& run, const std::shared_ptr<TileLog>& log) {
-  TiledPass::Ends ends;
-  ends.complete = [this, run, start = std::chrono::steady_clock::now()](cv::Mat restored) {
+PicturePasses::Ends Tile::ends_for(const RunPtr& run, const std::shared_ptr<TileLog>& log) {
+  PicturePasses::Ends ends;
+  ends.complete = [this, run, start = std::chrono::steady_clock::now()] {
     run->seconds["infer"] =
         Seconds(std::chrono::steady_clock::now() - start).count();  // from the first tile's wait to the last one's merge
-    if (run->plan.tiles.count() > 1) {
-      run->seam_ratio = seam_ratio(restored, run->plan.tiles, run->network.scale);
-      observer_.seams_measured(*run->seam_ratio);
-    }
-    run->picture.colour = std::move(restored);
+    if (run->seam_ratio) observer_.seams_measured(*run->seam_ratio);
     RunPtr finished = run;
     // Refused only when the pipeline is closed; the job was handed back then.
     (void)finished_.push(finished);
@@ -61,19 +59,20 @@ TiledPass::Ends Tile::ends_for(const RunPtr& run, const std::shared_ptr<TileLog>
 
 Result<void> Tile::process(const RunPtr& run) {
   const std::shared_ptr<TileLog> log = open_log(*run);
-  const auto pass =
-      std::make_shared<TiledPass>(run, run->picture.colour, run->companion, run->plan.tiles, false, ends_for(run, log));
+  PicturePasses passes(run, ends_for(run, log));
+  run->is_tiled.store(true);
   if (log) {
-    const auto resumed = log->replay([&](int index, const cv::Mat& kept) { pass->resume(index, kept); });
+    const auto resumed = log->replay([&](int index, const cv::Mat& kept) {
+      ++run->resumed_tiles;
+      passes.resume(index, kept);
+    });
     if (!resumed) return resumed.error();
-    run->resumed_tiles = static_cast<int>(*resumed);
     if (*resumed > 0) {
-      spdlog::info("job {}: {} of {} tiles were finished before", run->job.id, *resumed, run->plan.tiles.count());
+      spdlog::info("job {}: {} of {} tiles were finished before", run->job.id, *resumed, passes.count());
       observer_.tiles_resumed(*resumed);
     }
   }
-  run->is_tiled.store(true);
-  if (!TiledPass::push_tiles(pass, scheduler_)) return make_error(ErrorCode::kBusy, "the daemon is stopping");
+  if (!passes.push_tiles(scheduler_)) return make_error(ErrorCode::kBusy, "the daemon is stopping");
   return {};
 }
 

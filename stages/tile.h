@@ -8,19 +8,19 @@
 #include "queue/bounded_queue.h"
 #include "queue/tile_scheduler.h"
 #include "stages/observer.h"
+#include "stages/picture_passes.h"
 #include "stages/picture_run.h"
 #include "stages/settings.h"
 #include "stages/tile_log_writer.h"
-#include "stages/tiled_pass.h"
 
 namespace retouchd::stages {
 
 /// Tells listeners how far a full pass is: (job, tiles done, tiles in all). Called by merge threads, must be quick.
 using ProgressListener = std::function<void(queue::JobId id, int done, int total)>;
 
-/// Picture -> tiles in the scheduler; they are views, no pixel is copied. When the last one is merged the run goes to `finished`.
-/// Pictures that keep the device busy for long keep their finished tiles in a file, and begin with those of an earlier attempt.
-/// Threads: process() from several at once for different runs.
+/// Picture -> tiles of all its passes in the scheduler; they are views, no pixel is copied. When the last one is merged the run
+/// goes to `finished`. Pictures that keep the device busy for long keep their finished tiles in a file, and begin with those of
+/// an earlier attempt. Threads: process() from several at once for different runs.
 class Tile {
  public:
   static constexpr std::string_view kName = "tile";
@@ -50,7 +50,7 @@ class Tile {
 
  private:
   [[nodiscard]] std::shared_ptr<TileLog> open_log(const PictureRun& run) const;
-  [[nodiscard]] TiledPass::Ends ends_for(const RunPtr& run, const std::shared_ptr<TileLog>& log);
+  [[nodiscard]] PicturePasses::Ends ends_for(const RunPtr& run, const std::shared_ptr<TileLog>& log);
 
   const Options options_;
   const SettingsCell& settings_;

@@ -78,7 +78,7 @@ DaemonCore::DaemonCore(const config::Config& config)
   store_ = value_or_give_up(queue::open_sqlite_job_store(options, system_clock()));
   pipeline_ =
       std::make_unique<daemon::Pipeline>(daemon::pipeline_options(config, engine_),
-                                         daemon::Pipeline::Surroundings{*store_, *engine_.networks, *engine_.devices, meter_,
+                                         daemon::Pipeline::Surroundings{*store_, *engine_.codec, *engine_.networks, *engine_.devices, meter_,
                                                                         system_clock(), [](queue::JobId, int, int) {}});
   store_->set_listener([this](const std::vector<queue::JobEvent>& events) {
     pipeline_->on_events(events);

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "inference/drct/drct.h"
+#include "inference/identity.h"
 #include "inference/networks/package_network.h"
 #include "inference/networks/rgbd_tiny.h"
 #include "inference/networks/student_tiny.h"
@@ -11,6 +12,11 @@
 
 namespace retouchd::inference {
 namespace {
+
+class Identity final : public TorchNetwork {
+ public:
+  at::Tensor forward(const at::Tensor& input) const override { return input; }
+};
 
 /// Throws BadWeights, c10::Error.
 Result<std::unique_ptr<TorchNetwork>> build(const NetworkInfo& info, const WeightFile& file, const ForwardOptions& options) {
@@ -54,6 +60,7 @@ Result<std::unique_ptr<TorchNetwork>> make_torch_network(const NetworkInfo& info
 }
 
 Result<std::unique_ptr<TorchNetwork>> load_torch_network(const NetworkInfo& info, const ForwardOptions& options) {
+  if (is_identity(info)) return std::unique_ptr<TorchNetwork>(std::make_unique<Identity>());
   if (info.architecture == "torchscript" || info.architecture == "aotinductor") return open_package(info, options);
   const auto weights = read_weights(info.weights);
   if (!weights) return weights.error();

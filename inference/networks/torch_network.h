@@ -26,7 +26,8 @@ struct ForwardOptions {
     if (precision == Precision::kFp16) return at::kHalf;
     return precision == Precision::kFp32 || precision == Precision::kTf32 ? at::kFloat : at::kBFloat16;
   }
-  /// The type of the first and the last convolution and of the final sum.
+  /// The type of the first and the last convolution. What the last one gives is added to the picture in fp32: however coarse the
+  /// numbers between are, the picture keeps its own.
   [[nodiscard]] at::ScalarType edges() const noexcept {
     return precision == Precision::kFp16 || precision == Precision::kBf16 ? body() : at::kFloat;
   }

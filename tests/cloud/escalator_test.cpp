@@ -68,7 +68,7 @@ class EscalatorTest : public queue::StoreTest {
     };
     hooks.local_estimate = [this](const Job&) { return estimate_; };
     hooks.progress = [this](JobId, std::int64_t, std::int64_t) { ++progress_; };
-    auto escalator = std::make_unique<Escalator>(options, *store_, *gate_, hooks, clock_);
+    auto escalator = std::make_unique<Escalator>(options, *store_, codec_, *gate_, hooks, clock_);
     Escalator* made = escalator.get();
     {
       const std::lock_guard lock(mutex_);
@@ -184,6 +184,7 @@ class EscalatorTest : public queue::StoreTest {
   std::condition_variable changed_;
   std::map<JobId, std::vector<queue::JobEvent>> heard_;
   std::map<std::string, int> ended_;
+  image::LocalCodec codec_;
   std::unique_ptr<Escalator> escalator_;
 };
 

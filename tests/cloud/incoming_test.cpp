@@ -30,7 +30,7 @@ class IncomingTest : public ::testing::Test {
   Result<std::filesystem::path> receive(const std::string& bytes) {
     for (const char* suffix : {".png", ".jpg"}) std::filesystem::remove(to_.string() + suffix);
     write_text(part_, bytes);
-    return accept_result(part_, {Bytes{bytes.size()}, *sha256_hex_of_file(part_)}, sent_, to_, limits_);
+    return accept_result(codec_, part_, {Bytes{bytes.size()}, *sha256_hex_of_file(part_)}, sent_, to_, limits_);
   }
   Result<std::filesystem::path> receive(const cv::Mat& pixels, FileFormat format = FileFormat::kPng) {
     return receive(encoded(pixels, format));
@@ -45,6 +45,7 @@ class IncomingTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
+  image::LocalCodec codec_;
   std::filesystem::path part_ = folder_.path() / "1.1.x.part";
   std::filesystem::path to_ = folder_.path() / "1.1";
   Parcel sent_;
@@ -99,12 +100,12 @@ TEST_F(IncomingTest, AnotherHashOrSizeThanAnnouncedIsRefused) {
   send(pixels_);
   const std::string bytes = encoded(pixels_, FileFormat::kPng);
   write_text(part_, bytes);
-  expect_refused(accept_result(part_, {Bytes{bytes.size()}, std::string(64, '0')}, sent_, to_, limits_), "hash");
+  expect_refused(accept_result(codec_, part_, {Bytes{bytes.size()}, std::string(64, '0')}, sent_, to_, limits_), "hash");
   const auto hash = *sha256_hex_of_file(part_);
-  expect_refused(accept_result(part_, {Bytes{bytes.size() - 1}, hash}, sent_, to_, limits_), "");
-  expect_refused(accept_result(part_, {Bytes{bytes.size() + 1}, hash}, sent_, to_, limits_), "instead of");
+  expect_refused(accept_result(codec_, part_, {Bytes{bytes.size() - 1}, hash}, sent_, to_, limits_), "");
+  expect_refused(accept_result(codec_, part_, {Bytes{bytes.size() + 1}, hash}, sent_, to_, limits_), "instead of");
   std::filesystem::remove(part_);
-  expect_refused(accept_result(part_, {Bytes{bytes.size()}, hash}, sent_, to_, limits_), "");
+  expect_refused(accept_result(codec_, part_, {Bytes{bytes.size()}, hash}, sent_, to_, limits_), "");
 }
 
 TEST_F(IncomingTest, AFlatPictureIsRefusedUnlessTheOriginalIsFlat) {

@@ -46,7 +46,12 @@ class EscalationTest : public testing::Test {
 
   const TemporaryFolder folder_;
   config::Config config_;
-  Engine engine_;
+  static Engine with_codec() {
+    Engine engine;
+    engine.codec = std::make_unique<image::LocalCodec>();
+    return engine;
+  }
+  Engine engine_ = with_codec();
   std::unique_ptr<queue::JobStore> store_;
 };
 

@@ -42,6 +42,8 @@ TEST(Metrics, AreThereWithZeroBeforeAnythingHappens) {
                              R"(retouchd_tiles_rerun_total{device="cpu",reason="not_finite"})",
                              "retouchd_tiles_resumed_total",
                              "retouchd_useful_pixels_total",
+                             "retouchd_codec_workers_started_total",
+                             R"(retouchd_codec_workers_lost_total{reason="crash"})",
                              "retouchd_guests_denied_total",
                              "retouchd_seam_ratio_count",
                              "retouchd_scheduler_clients",

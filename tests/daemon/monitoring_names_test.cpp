@@ -134,7 +134,7 @@ TEST(Alerts, LeadToASectionOfTheManual) {
       EXPECT_TRUE(anchors.contains(name)) << "docs/operating.md has no section " << match[1];
     }
   });
-  EXPECT_EQ(count, 17);
+  EXPECT_EQ(count, 18);
 }
 
 }  // namespace

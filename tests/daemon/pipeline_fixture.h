@@ -95,7 +95,7 @@ class PipelineTest : public testing::Test {
       pool_ = std::make_unique<stages::DevicePool>(std::move(owned_), measurements_, pool_options_);
     }
     Pipeline::Surroundings surroundings{
-        *store_, networks_, *pool_, observer_, system_clock(), [this](queue::JobId, int done, int) { progress_.store(done); }};
+        *store_, codec_, networks_, *pool_, observer_, system_clock(), [this](queue::JobId, int done, int) { progress_.store(done); }};
     surroundings.node = node_;
     surroundings.server = server_;
     pipeline_ = std::make_unique<Pipeline>(options_, surroundings);
@@ -164,7 +164,7 @@ class PipelineTest : public testing::Test {
     request.identity = *identify_file(source);
     request.name = source.filename();
     request.output = folder_ / "out" / source.filename();
-    request.network = "student-tiny";
+    if (request.network.empty()) request.network = "student-tiny";
     const auto accepted = store_->accept_and_wait(request);
     EXPECT_TRUE(accepted) << accepted.error().message;
     return accepted->id;
@@ -190,6 +190,7 @@ class PipelineTest : public testing::Test {
   PipelineOptions options_;
   inference::Registry networks_{{{std::filesystem::path(RETOUCHD_SOURCE_DIR) / "models"}}};
   inference::Measurements measurements_{folder_ / "measurements.json", system_clock()};
+  image::LocalCodec codec_;
   stages::DevicePool::Options pool_options_;
   std::vector<std::unique_ptr<inference::Device>> owned_;
   std::vector<MirrorDevice*> devices_;

@@ -5,6 +5,7 @@ set(daemon_tests
   escalation_test.cpp
   fairness_test.cpp
   http_server_test.cpp
+  lossless_pipeline_test.cpp
   metrics_test.cpp
   monitor_routes_test.cpp
   monitoring_names_test.cpp

@@ -6,6 +6,7 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "image/noise_estimate.h"
 #include "tests/image/detail_pictures.h"
 
 namespace retouchd::image {
@@ -102,17 +103,19 @@ TEST(GainFeatures, CountWhatIsClippedAndKeepNoiseOutOfTheDetail) {
   EXPECT_GT(features_of(make_scene({400, 400}, 9), make_scene({400, 400}, 9)).detail, 500);
 }
 
-TEST(GainFeatures, SayTheSameOfEightAndSixteenBits) {
+TEST(GainFeatures, SayTheSameOfEightAndSixteenBitsAndFloats) {
   const cv::Mat truth = make_scene({500, 400}, 10);
   const cv::Mat noisy = add_noise(truth, 6, 11);
-  cv::Mat deep_truth;
-  cv::Mat deep_noisy;
-  truth.convertTo(deep_truth, CV_16U, 257);
-  noisy.convertTo(deep_noisy, CV_16U, 257);
   const GainFeatures eight = features_of(noisy, truth);
-  const GainFeatures sixteen = features_of(deep_noisy, deep_truth);
-  EXPECT_NEAR(sixteen.residual_rms, eight.residual_rms, 1e-3);
-  EXPECT_NEAR(sixteen.noise_sigma, eight.noise_sigma, 1e-9);
+  for (const int depth : {CV_16U, CV_32F}) {
+    cv::Mat deep_truth;
+    cv::Mat deep_noisy;
+    truth.convertTo(deep_truth, depth, 1 / in_8_bit_levels(depth));
+    noisy.convertTo(deep_noisy, depth, 1 / in_8_bit_levels(depth));
+    const GainFeatures deep = features_of(deep_noisy, deep_truth);
+    EXPECT_NEAR(deep.residual_rms, eight.residual_rms, 1e-3);
+    EXPECT_NEAR(deep.noise_sigma, eight.noise_sigma, 1e-9);
+  }
 }
 
 TEST(GainFeatures, CanBeMeasuredOnAlmostNothing) {

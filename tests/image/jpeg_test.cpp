@@ -1,9 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
 #include "image/codec.h"
+#include "image/colour.h"
+#include "image/psnr.h"
 #include "tests/image/sample_files.h"
 #include "tests/image/sample_pictures.h"
+#include "tests/image/sample_profiles.h"
 
 namespace retouchd::image {
 namespace {
@@ -65,11 +72,93 @@ TEST(Jpeg, ArithmeticCodingIsDecoded) {
   EXPECT_LE(largest_difference(decoded->colour, pixels), 12.0);
 }
 
-TEST(Jpeg, CmykIsRefusedByItsHeader) {
-  const auto refused = read_header(write_jpeg(make_pattern(20, 20, CV_8UC3), JpegKind::kCmyk), kLimits);
+TEST(Jpeg, CmykBecomesSrgbThroughItsProfile) {
+  const ByteVector icc = testing::make_cmyk_profile();
+  cv::Mat inks(32, 48, CV_8UC4);
+  for (int y = 0; y < inks.rows; ++y) {
+    for (int x = 0; x < inks.cols; ++x) {
+      inks.at<cv::Vec4b>(y, x) = cv::Vec4b(static_cast<std::uint8_t>(4 * x), static_cast<std::uint8_t>(6 * y), 40, 20);
+    }
+  }
+  HeapPlanes memory;
+  const auto expected = cmyk_to_srgb(inks, icc, memory);
+  ASSERT_TRUE(expected.ok());
+  for (const JpegKind kind : {JpegKind::kCmyk, JpegKind::kAdobeCmyk, JpegKind::kAdobeYcck}) {
+    const ByteVector file = write_jpeg(inks, kind, icc);
+    const auto header = read_header(file, kLimits);
+    ASSERT_TRUE(header.ok());
+    EXPECT_EQ(header->channels, 3);
+    const auto decoded = decode(file, kLimits);
+    ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+    EXPECT_LE(largest_difference(decoded->colour, *expected), 12.0);
+    EXPECT_EQ(decoded->metadata->icc, srgb_profile());
+    EXPECT_THAT(decoded->metadata_warning, HasSubstr("converted from CMYK to sRGB"));
+    EXPECT_TRUE(encode(*decoded, FileFormat::kJpeg, {}).ok());
+  }
+}
+
+TEST(Jpeg, CmykWithoutAProfileIsRefused) {
+  const auto refused = decode(write_jpeg(make_pattern(20, 20, CV_8UC3), JpegKind::kCmyk), kLimits);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUnsupportedFormat);
-  EXPECT_THAT(refused.error().message, HasSubstr("CMYK"));
+  EXPECT_THAT(refused.error().message, HasSubstr("CMYK without an ICC profile"));
+}
+
+TEST(Jpeg, FilesLargerThanABufferAreWrittenPieceByPiece) {
+  Picture picture;
+  picture.colour = cv::Mat(400, 500, CV_8UC3);
+  cv::RNG(1).fill(picture.colour, cv::RNG::UNIFORM, 0, 256);
+  const auto file = encode(picture, FileFormat::kJpeg, {});
+  ASSERT_TRUE(file.ok());
+  EXPECT_GT(file->size(), 200'000U);
+  const auto decoded = decode(*file, kLimits);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_GT(psnr(decoded->colour, picture.colour), 30.0);
+}
+
+/// Takes some bytes, then none.
+class SmallDisk final : public OutputFile {
+ public:
+  explicit SmallDisk(std::uint64_t room) : room_(room) {}
+  bool write_at(std::uint64_t offset, std::span<const std::uint8_t> bytes) noexcept override {
+    if (offset + bytes.size() > room_) errno_ = ENOSPC;
+    if (!failed()) size_ = std::max(size_, offset + bytes.size());
+    return !failed();
+  }
+  std::size_t read_at(std::uint64_t /*offset*/, std::span<std::uint8_t> /*to*/) noexcept override { return 0; }
+  [[nodiscard]] std::uint64_t size() const noexcept override { return size_; }
+
+ private:
+  std::uint64_t room_;
+  std::uint64_t size_ = 0;
+};
+
+TEST(Jpeg, AFullDiskIsTheError) {
+  Picture picture;
+  picture.colour = cv::Mat(400, 500, CV_8UC3);
+  cv::RNG(1).fill(picture.colour, cv::RNG::UNIFORM, 0, 256);
+  for (const std::uint64_t room : {0U, 100'000U}) {
+    SmallDisk disk(room);
+    const auto refused = encode(picture, FileFormat::kJpeg, {}, disk);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kDiskFull);
+  }
+}
+
+TEST(Jpeg, LosslessAnd12BitsAreRefusedByName) {
+  auto file = write_jpeg(make_pattern(20, 20, CV_8UC3), JpegKind::kBaseline);
+  constexpr std::array<std::uint8_t, 2> kFrame{0xFF, 0xC0};
+  const auto frame = std::search(file.begin(), file.end(), kFrame.begin(), kFrame.end());
+  ASSERT_NE(frame, file.end());
+  frame[4] = 12;
+  EXPECT_EQ(read_header(file, kLimits).error().code, ErrorCode::kUnsupportedFormat);
+  EXPECT_THAT(read_header(file, kLimits).error().message, HasSubstr("12 bits"));
+  frame[4] = 8;
+  for (const int marker : {0xC3, 0xCB}) {
+    frame[1] = static_cast<std::uint8_t>(marker);
+    EXPECT_EQ(read_header(file, kLimits).error().code, ErrorCode::kUnsupportedFormat);
+    EXPECT_THAT(read_header(file, kLimits).error().message, HasSubstr("lossless"));
+  }
 }
 
 TEST(Jpeg, TooManyScansAreRefused) {

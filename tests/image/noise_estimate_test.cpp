@@ -27,11 +27,24 @@ TEST(NoiseEstimate, HardlyMindsEdgesAndTexture) {
     EXPECT_NEAR(estimate_noise(add_noise(scene, sigma, 2)), sigma, 0.15 * sigma + 0.5) << sigma;
 }
 
-TEST(NoiseEstimate, SaysTheSameOfEightAndSixteenBits) {
+TEST(NoiseEstimate, SaysTheSameOfEightAndSixteenBitsAndFloats) {
   const cv::Mat noisy = add_noise(make_scene({400, 300}, 4), 12, 5);
   cv::Mat deep;
   noisy.convertTo(deep, CV_16U, 257);
   EXPECT_DOUBLE_EQ(estimate_noise(deep), estimate_noise(noisy));
+  noisy.convertTo(deep, CV_32F, 1.0 / 255);
+  EXPECT_DOUBLE_EQ(estimate_noise(deep), estimate_noise(noisy));
+}
+
+TEST(NoiseEstimate, TakesTheBrightnessOfDeepColoursAsThatOfShallowOnes) {
+  cv::Mat colour(333, 201, CV_8UC3);
+  cv::RNG(8).fill(colour, cv::RNG::UNIFORM, 0, 256);
+  const cv::Mat luma = luma_of(colour);
+  for (const int depth : {CV_16U, CV_32F}) {
+    cv::Mat deep;
+    colour.convertTo(deep, depth, 1 / in_8_bit_levels(depth));
+    EXPECT_LE(cv::norm(luma_of(deep), luma, cv::NORM_INF), 1) << depth;
+  }
 }
 
 TEST(NoiseEstimate, OfColourIsThatOfItsBrightness) {

@@ -29,12 +29,14 @@ void put_number(ByteVector& bytes, std::uint32_t value) {
 
 }  // namespace
 
-ByteVector write_jpeg(const cv::Mat& pixels, JpegKind kind) {
+ByteVector write_jpeg(const cv::Mat& pixels, JpegKind kind, const ByteVector& icc) {
+  const bool is_adobe = kind == JpegKind::kAdobeCmyk || kind == JpegKind::kAdobeYcck;
   cv::Mat stored = pixels;
-  if (kind == JpegKind::kCmyk) {
-    cv::Mat planes[] = {pixels, pixels.channels() == 3 ? cv::Mat(pixels.size(), CV_8UC1, cv::Scalar(200)) : pixels};
+  if ((is_adobe || kind == JpegKind::kCmyk) && pixels.channels() == 3) {
+    const cv::Mat planes[] = {pixels, cv::Mat(pixels.size(), CV_8UC1, cv::Scalar(200))};
     cv::merge(planes, 2, stored);
   }
+  if (is_adobe) stored = cv::Mat(cv::Scalar::all(255) - stored);  // not in place: `pixels` are the caller's
   jpeg_compress_struct codec;
   jpeg_error_mgr errors;
   codec.err = jpeg_std_error(&errors);
@@ -48,9 +50,12 @@ ByteVector write_jpeg(const cv::Mat& pixels, JpegKind kind) {
   codec.in_color_space = stored.channels() == 1 ? JCS_GRAYSCALE : stored.channels() == 3 ? JCS_RGB : JCS_CMYK;
   jpeg_set_defaults(&codec);
   jpeg_set_quality(&codec, 95, TRUE);
+  if (kind == JpegKind::kAdobeYcck) jpeg_set_colorspace(&codec, JCS_YCCK);
+  if (stored.channels() == 4) codec.write_Adobe_marker = is_adobe ? TRUE : FALSE;
   if (kind == JpegKind::kProgressive) jpeg_simple_progression(&codec);
   codec.arith_code = kind == JpegKind::kArithmetic ? TRUE : FALSE;
   jpeg_start_compress(&codec, TRUE);
+  if (!icc.empty()) jpeg_write_icc_profile(&codec, icc.data(), static_cast<unsigned>(icc.size()));
   for (int y = 0; y < stored.rows; ++y) {
     JSAMPROW row = stored.ptr(y);
     jpeg_write_scanlines(&codec, &row, 1);
@@ -132,6 +137,7 @@ ByteVector write_tiff(int width, int height, const TiffKind& kind,
     } else {
       TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, kind.rows_per_strip);
     }
+    if (kind.more_tags) kind.more_tags(tiff, page);
     for (int plane = 0; plane < planes; ++plane) {
       for (int y = 0; kind.tile_side == 0 && y < height; ++y) {
         ByteVector bytes = row(plane, y, 0, width);

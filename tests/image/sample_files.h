@@ -11,10 +11,18 @@
 /// Files that our own encoders never write, made by the codec libraries or by hand.
 namespace retouchd::image::testing {
 
-enum class JpegKind { kBaseline, kProgressive, kCmyk, kArithmetic };
+enum class JpegKind {
+  kBaseline,
+  kProgressive,
+  kCmyk,       ///< stored as it is, without Adobe's marker: 0 is no ink
+  kAdobeCmyk,  ///< with Adobe's marker, which turns it round: 255 is no ink
+  kAdobeYcck,  ///< the same as brightness, colours and black
+  kArithmetic
+};
 
-/// `pixels` (CV_8UC1 or CV_8UC3) as a JPEG of quality 95; for kCmyk a fourth channel is made up.
-ByteVector write_jpeg(const cv::Mat& pixels, JpegKind kind);
+/// `pixels` (CV_8UC1, CV_8UC3, or CV_8UC4 for the three CMYK kinds: 0 is no ink) as a JPEG of quality 95 with `icc`, if any. For
+/// CMYK from three channels a fourth is made up.
+ByteVector write_jpeg(const cv::Mat& pixels, JpegKind kind, const ByteVector& icc = {});
 
 /// One PNG chunk with its CRC.
 ByteVector png_chunk(std::string_view name, const ByteVector& data);
@@ -46,7 +54,8 @@ struct TiffKind {
   bool is_big_endian = false;
   bool is_big_tiff = false;
   int pages = 1;
-  const std::uint16_t* palette = nullptr;  ///< all reds, greens, blues
+  const std::uint16_t* palette = nullptr;                 ///< all reds, greens, blues
+  std::function<void(void* tiff, int page)> more_tags{};  ///< called with the TIFF* of each page, before its pixels
 };
 
 /// A TIFF whose rows (or rows of one plane, or of a tile) `row` hands out as stored: (plane, y, x of the first pixel, pixels).

@@ -1,4 +1,4 @@
 retouchd_unit_tests(image
-  codec_test.cpp gain_features_test.cpp hostile_test.cpp jpeg_test.cpp lost_detail_test.cpp metadata_test.cpp noise_estimate_test.cpp orientation_test.cpp png_test.cpp psnr_test.cpp resize_test.cpp
-  sample_files.cpp sample_pictures.cpp signature_test.cpp tiff_test.cpp webp_test.cpp
-  LIBS retouchd_image JPEG::JPEG PNG::PNG TIFF::TIFF PkgConfig::EXIV2 fmt::fmt)
+  alpha_channel_test.cpp avif_test.cpp codec_test.cpp colour_test.cpp confined_codecs_test.cpp gain_features_test.cpp heic_files.cpp heic_test.cpp hostile_containers_test.cpp hostile_test.cpp jpeg_segments_test.cpp jpeg_test.cpp jxl_test.cpp large_tiff_test.cpp lost_detail_test.cpp matrix_space_test.cpp metadata_test.cpp noise_estimate_test.cpp orientation_test.cpp png_test.cpp pnm_test.cpp psnr_test.cpp raw_test.cpp regressions_test.cpp resize_test.cpp
+  sample_files.cpp sample_pictures.cpp sample_profiles.cpp sample_raws.cpp samples_test.cpp signature_test.cpp tiff_float_test.cpp tiff_pages_test.cpp tiff_test.cpp tiff_write_test.cpp webp_test.cpp
+  LIBS retouchd_image JPEG::JPEG PNG::PNG TIFF::TIFF PkgConfig::EXIV2 PkgConfig::LCMS2 PkgConfig::AVIF PkgConfig::HEIF PkgConfig::JXL PkgConfig::SECCOMP fmt::fmt)

@@ -1,10 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <tiff.h>
+#include <tiffio.h>
 
 #include "image/codec.h"
 #include "tests/image/sample_files.h"
 #include "tests/image/sample_pictures.h"
+#include "tests/image/sample_profiles.h"
 
 namespace retouchd::image {
 namespace {
@@ -20,8 +21,9 @@ const DecodeLimits kLimits;
 TEST(Tiff, StripsTilesAndPlanesOfEveryCompressionDecodeAlike) {
   for (const int type : {CV_8UC1, CV_8UC3, CV_16UC1, CV_16UC3}) {
     const cv::Mat pixels = make_pattern(70, 45, type);
-    for (const int compression :
-         {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE, COMPRESSION_PACKBITS}) {
+    for (const int compression : {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE,
+                                  COMPRESSION_PACKBITS, COMPRESSION_ZSTD, COMPRESSION_LZMA}) {
+      if (TIFFIsCODECConfigured(static_cast<std::uint16_t>(compression)) == 0) continue;
       for (const int tile_side : {0, 32}) {
         for (const int planar : {PLANARCONFIG_CONTIG, PLANARCONFIG_SEPARATE}) {
           for (const bool is_big_endian : {false, true}) {
@@ -146,37 +148,97 @@ TEST(Tiff, OrientationTagTurnsThePictureAndItsResolution) {
   EXPECT_NEAR(*decoded->metadata->dpi_y, 254.0, 1e-6);
 }
 
-TEST(Tiff, BigTiffIsReadAndSeveralPagesAreAWarning) {
+TEST(Tiff, TwelveBitsBecomeSixteenOfFullRange) {
+  TiffKind kind;
+  kind.photometric = PHOTOMETRIC_MINISBLACK;
+  kind.bits = 12;
+  kind.samples = 1;
+  const auto row = [](int, int, int, int) { return ByteVector{0x00, 0x0F, 0xFF, 0x80, 0x00}; };  // 000 FFF 800
+  const auto decoded = decode(write_tiff(3, 1, kind, row), kLimits);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  ASSERT_EQ(decoded->colour.type(), CV_16UC1);
+  EXPECT_EQ(decoded->colour.at<std::uint16_t>(0, 0), 0);
+  EXPECT_EQ(decoded->colour.at<std::uint16_t>(0, 1), 65'535);
+  EXPECT_EQ(decoded->colour.at<std::uint16_t>(0, 2), 32'776);  // 2048 / 4095
+  EXPECT_EQ(decoded->file_bits, 16);
+}
+
+TEST(Tiff, LosslessWebpInsideIsRead) {
+  if (TIFFIsCODECConfigured(COMPRESSION_WEBP) == 0) GTEST_SKIP() << "this libtiff has no WebP";
+  const cv::Mat pixels = make_pattern(70, 45, CV_8UC3);
+  TiffKind kind;
+  kind.compression = COMPRESSION_WEBP;
+  kind.more_tags = [](void* tiff, int) { TIFFSetField(static_cast<TIFF*>(tiff), TIFFTAG_WEBP_LOSSLESS, 1); };
+  const auto decoded = decode(write_tiff(pixels, kind), kLimits);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+  EXPECT_EQ(largest_difference(decoded->colour, pixels), 0.0);
+}
+
+TEST(Tiff, BigTiffIsRead) {
   const cv::Mat pixels = make_pattern(30, 20, CV_8UC3);
   TiffKind kind;
   kind.is_big_tiff = true;
-  auto decoded = decode(write_tiff(pixels, kind), kLimits);
+  const auto decoded = decode(write_tiff(pixels, kind), kLimits);
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(largest_difference(decoded->colour, pixels), 0.0);
-  kind.is_big_tiff = false;
-  kind.pages = 3;
-  decoded = decode(write_tiff(pixels, kind), kLimits);
-  ASSERT_TRUE(decoded.ok());
-  EXPECT_THAT(decoded->metadata_warning, HasSubstr("several pictures"));
+}
+
+TEST(Tiff, CmykBecomesSrgbThroughItsProfile) {
+  const ByteVector profile = testing::make_cmyk_profile();
+  for (const int type : {CV_8UC4, CV_16UC4}) {
+    const double full = CV_MAT_DEPTH(type) == CV_16U ? 65'535 : 255;
+    cv::Mat inks(20, 30, type, cv::Scalar(0, 0, 0, 0));
+    inks(cv::Rect(0, 0, 10, 20)).setTo(cv::Scalar(0, 0, 0, full));
+    TiffKind kind;
+    kind.photometric = PHOTOMETRIC_SEPARATED;
+    kind.samples = 4;
+    kind.bits = CV_MAT_DEPTH(type) == CV_16U ? 16 : 8;
+    const auto refused = read_header(write_tiff(inks, kind), kLimits);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kUnsupportedFormat);
+    EXPECT_THAT(refused.error().message, HasSubstr("CMYK without an ICC profile"));
+
+    kind.more_tags = [&](void* tiff, int) {
+      TIFFSetField(static_cast<TIFF*>(tiff), TIFFTAG_ICCPROFILE, static_cast<std::uint32_t>(profile.size()), profile.data());
+    };
+    for (const int planar : {PLANARCONFIG_CONTIG, PLANARCONFIG_SEPARATE}) {
+      kind.planar = planar;
+      const auto decoded = decode(write_tiff(inks, kind), kLimits);
+      ASSERT_TRUE(decoded.ok()) << decoded.error().message;
+      ASSERT_EQ(decoded->colour.type(), CV_MAKETYPE(CV_MAT_DEPTH(type), 3));
+      const cv::Scalar dark = cv::mean(decoded->colour(cv::Rect(0, 0, 10, 20)));
+      const cv::Scalar paper = cv::mean(decoded->colour(cv::Rect(12, 0, 10, 20)));
+      EXPECT_LT(dark[0], 0.3 * full);
+      EXPECT_GT(paper[0], 0.9 * full);
+      EXPECT_THAT(decoded->metadata_warning, HasSubstr("converted to sRGB"));
+    }
+  }
 }
 
 TEST(Tiff, WhatIsNotRestoredIsRefusedByName) {
-  const auto row = [](int, int, int, int) { return ByteVector(64); };
+  const auto row = [](int, int, int, int) { return ByteVector(128); };
+  const auto refusal = [&](const TiffKind& kind) {
+    const auto header = read_header(write_tiff(2, 2, kind, row), kLimits);
+    EXPECT_FALSE(header.ok());
+    if (header.ok()) return std::string();
+    EXPECT_EQ(header.error().code, ErrorCode::kUnsupportedFormat) << header.error().message;
+    return header.error().message;
+  };
   TiffKind kind;
-  kind.photometric = PHOTOMETRIC_SEPARATED;
-  kind.samples = 4;
-  EXPECT_THAT(read_header(write_tiff(2, 2, kind, row), kLimits).error().message, HasSubstr("CMYK"));
-  kind = {};
   kind.photometric = PHOTOMETRIC_CIELAB;
-  EXPECT_THAT(read_header(write_tiff(2, 2, kind, row), kLimits).error().message, HasSubstr("Lab"));
+  EXPECT_THAT(refusal(kind), HasSubstr("Lab"));
+  kind.photometric = PHOTOMETRIC_YCBCR;
+  EXPECT_THAT(refusal(kind), HasSubstr("YCbCr without JPEG"));
   kind = {};
-  kind.bits = 32;
+  kind.bits = 64;
   kind.sample_format = SAMPLEFORMAT_IEEEFP;
-  const auto refused = read_header(write_tiff(2, 2, kind, row), kLimits);
-  EXPECT_THAT(refused.error().message, HasSubstr("floating point"));
-  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupportedFormat);
+  EXPECT_THAT(refusal(kind), HasSubstr("floating point samples of 64 bits"));
+  kind.bits = 32;
   kind.sample_format = SAMPLEFORMAT_UINT;
-  EXPECT_THAT(read_header(write_tiff(2, 2, kind, row), kLimits).error().message, HasSubstr("32 bits"));
+  EXPECT_THAT(refusal(kind), HasSubstr("32 bits"));
+  kind.bits = 16;
+  kind.sample_format = SAMPLEFORMAT_INT;
+  EXPECT_THAT(refusal(kind), HasSubstr("signed"));
 }
 
 }  // namespace

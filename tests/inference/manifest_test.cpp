@@ -26,7 +26,7 @@ TEST(Manifest, MayBeMissing) {
 TEST(Manifest, EveryKeyIsRead) {
   const auto manifest = read(
       "task: derain\nlicense: MIT\nscale: 2\nchannels: 1\ncompanion: right\nmultiple: 16\nrange: 255\nreceptive_field: 40\n"
-      "attention: local\n");
+      "attention: local\ncolour: srgb\n");
   ASSERT_TRUE(manifest) << manifest.error().message;
   const Manifest& is = **manifest;
   EXPECT_EQ(is.task, "derain");
@@ -38,6 +38,7 @@ TEST(Manifest, EveryKeyIsRead) {
   EXPECT_EQ(is.range, 255);
   EXPECT_EQ(is.receptive_field, 40);
   EXPECT_EQ(is.local_attention, true);
+  EXPECT_EQ(is.wants_srgb, true);
 }
 
 struct Mistake {

@@ -38,7 +38,7 @@ TEST(Registry, TheFirstFolderThatHoldsANameWins) {
   second.write_weights("mine.safetensors", kHeader, "abcdef");
   second.write_weights("other.safetensors", kHeader, "abcdef");
   const Registry registry(looking_in({first.path(), second.path()}));
-  ASSERT_EQ(registry.contents()->networks.size(), 2U);
+  ASSERT_EQ(registry.contents()->networks.size(), 3U) << "with `identity`";
   EXPECT_EQ(registry.find("mine")->weights, first.path() / "mine.safetensors");
   EXPECT_EQ(registry.find("mine")->parameters, 6U);
   EXPECT_EQ(registry.find("other")->weights, second.path() / "other.safetensors");
@@ -49,7 +49,7 @@ TEST(Registry, ListsFilesThatCannotBeUsedWithTheReason) {
   folder.write_weights("foreign.safetensors", R"({"__metadata__":{"arch":"unheard-of"}})", "");
   folder.write_weights("broken.safetensors", "{", "");
   const Registry registry(looking_in({folder.path()}));
-  EXPECT_TRUE(registry.contents()->networks.empty());
+  EXPECT_EQ(registry.contents()->networks.size(), 1U) << "`identity` alone";
   ASSERT_EQ(registry.contents()->refused.size(), 2U);
   EXPECT_EQ(registry.contents()->refused[1].file, folder.path() / "foreign.safetensors");
   EXPECT_THAT(registry.contents()->refused[1].reason, HasSubstr("unheard-of"));
@@ -95,6 +95,16 @@ TEST(Registry, AManifestAddsWhatIsNotInTheWeights) {
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->task, "dehaze");
   EXPECT_EQ(found->license, "CC0");
+}
+
+TEST(Registry, AManifestMayAskForSrgb) {
+  const WeightFolder folder;
+  folder.write_weights("mine.safetensors", kHeader, "123456");
+  EXPECT_FALSE(Registry(looking_in({folder.path()})).find("mine")->wants_srgb);
+  folder.write("mine.yaml", "colour: srgb\n");
+  const auto found = Registry(looking_in({folder.path()})).find("mine");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_TRUE(found->wants_srgb);
 }
 
 TEST(Registry, AManifestMayNotContradictTheWeights) {

@@ -58,6 +58,29 @@ TEST_F(TorchDeviceTest, AGrayWindowGoesThroughAColourNetworkAsThreeEqualColours)
   EXPECT_LT(largest_difference(restored, (planes[0] + planes[1] + planes[2]) / 3.0), 1e-6);
 }
 
+TEST_F(TorchDeviceTest, FloatsAreRestoredAsTheSamePictureInSixteenBitsIs) {
+  const auto device = open();
+  for (const NetworkInfo& network :
+       {network_of_golden(folder_, "restormer-with-bias"), network_of_golden(folder_, "restormer-gray")}) {
+    load(*device, network);
+    for (const int type : {CV_16UC3, CV_16UC1}) {
+      const cv::Mat whole = random_picture(type);
+      cv::Mat floats;
+      whole.convertTo(floats, CV_32F, 1.0 / 65535.0);
+      EXPECT_LT(largest_difference(restore(*device, network, floats), restore(*device, network, whole)), 1e-5);
+    }
+  }
+}
+
+TEST_F(TorchDeviceTest, FloatsAreNotClamped) {
+  const auto device = open();
+  const NetworkInfo network = version_of_student(folder_, "1", true);
+  load(*device, network);
+  cv::Mat picture(50, 60, CV_32FC3);
+  cv::RNG(9).fill(picture, cv::RNG::UNIFORM, -1.5, 4.0);
+  EXPECT_EQ(largest_difference(restore(*device, network, picture), picture), 0);
+}
+
 TEST_F(TorchDeviceTest, AColourWindowGoesThroughAGrayNetworkColourByColour) {
   const auto device = open();
   const NetworkInfo network = network_of_golden(folder_, "restormer-gray");

@@ -128,9 +128,9 @@ TEST_F(AdmissionTest, AReloadHoldsForWhatComesAfterIt) {
   auto admission = make();
   config::Limits smaller = limits;
   smaller.file_size = Bytes{3};
-  admission.reconfigure(smaller, "identity", {}, {});
+  admission.reconfigure(smaller, "identity", {}, {}, {});
   EXPECT_EQ(admission.prepare({.path = source.string()}, "zmq", std::nullopt).error().code, ErrorCode::kPictureTooLarge);
-  admission.reconfigure(limits, "identity", {}, {});
+  admission.reconfigure(limits, "identity", {}, {}, {});
   EXPECT_EQ(admission.prepare({.path = source.string()}, "zmq", std::nullopt)->network, "identity");
   EXPECT_EQ(admission.default_network(), "identity");
 }

@@ -48,11 +48,5 @@ TEST(IgnoreRules, DoNotStumbleOverAnEmptyPattern) {
   EXPECT_FALSE(rules.ignores_folder("sub"));
 }
 
-TEST(PictureSuffix, IsKnownInAnyCase) {
-  for (const char* name : {"a.jpg", "a.JPEG", "a.Tif", "a.tiff", "a.png", "a.WebP", "a.b.jpe"})
-    EXPECT_TRUE(has_picture_suffix(name)) << name;
-  for (const char* name : {"a", "a.txt", "jpg", "a.jpg.txt", "a.", ""}) EXPECT_FALSE(has_picture_suffix(name)) << name;
-}
-
 }  // namespace
 }  // namespace retouchd::intake

@@ -34,7 +34,7 @@ class WatchSetTest : public testing::Test {
 
   TemporaryFolder scratch_;
   WatchedJobStore store_;
-  const WatchSet::Options options_{"small", true, {}};
+  const WatchSet::Options options_{"small", true, {}, {}};
 };
 
 TEST_F(WatchSetTest, WatchesAllItsFolders) {

@@ -198,7 +198,7 @@ TEST_F(JobRecoveryTest, ReplacesItsResultWhenItsPlaceIsBackLater) {
   std::filesystem::rename(out.string() + ".away", out);
   Publisher publisher(*store_);
   const Job again = claim_one();
-  const auto published = publisher.publish(again, again.request.output, bytes_of("second"), "{}");
+  const auto published = publisher.publish(again, again.request.output, writes(bytes_of("second")));
   ASSERT_TRUE(published) << published.error().message;
   EXPECT_EQ(read_text(again.request.output), "second");
 }

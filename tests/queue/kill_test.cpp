@@ -76,7 +76,7 @@ class KillTest : public StoreTest {
               if (!store->take_back({job.id, job.epoch}, "{}", "/cloud/" + std::to_string(job.id), "{}")) ::_exit(12);
             } else {
               const auto data = result_of(job);
-              if (!publisher.publish(job, job.request.output, data, "{}")) ::_exit(9);
+              if (!publisher.publish(job, job.request.output, writes(data))) ::_exit(9);
               tell("done " + std::to_string(job.id) + " " + sha256_hex(data) + "\n");
             }
             --running;
@@ -152,7 +152,7 @@ TEST_F(KillTest, EndsEveryAcceptedJobOnceWithOneWholeOutput) {
   while (store_->next_ready()) {
     for (const Job& one : claim(1, 0)) {
       ++left;
-      const auto published = publisher.publish(one, one.request.output, result_of(one), "{}");
+      const auto published = publisher.publish(one, one.request.output, writes(result_of(one)));
       ASSERT_TRUE(published) << published.error().message;
     }
   }

@@ -15,7 +15,7 @@ namespace {
 class PublisherTest : public StoreTest {
  protected:
   Result<void> publish(const Job& job, const std::string& text) {
-    return Publisher(*store_).publish(job, job.request.output, bytes_of(text), R"({"tiles":1})");
+    return Publisher(*store_).publish(job, job.request.output, writes(bytes_of(text), R"({"tiles":1})"));
   }
   Job claimed(const std::string& key, const std::string& output, bool overwrite = false) {
     JobRequest wanted = request(key);

@@ -190,7 +190,7 @@ TEST_F(FullDiskTest, LeavesNothingOfAnOutputAndGoesOnWhenThereIsRoom) {
   fill_disk();
   Publisher publisher(*store_);
   const std::vector<std::uint8_t> data(300'000, 7);
-  const auto refused = publisher.publish(claimed, wanted.output, data, "{}");
+  const auto refused = publisher.publish(claimed, wanted.output, writes(data));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kDiskFull) << refused.error().message;
   EXPECT_FALSE(std::filesystem::exists(wanted.output));
@@ -200,7 +200,7 @@ TEST_F(FullDiskTest, LeavesNothingOfAnOutputAndGoesOnWhenThereIsRoom) {
   free_disk();
   const Job again = claim_one();
   EXPECT_EQ(again.attempts, 0);
-  ASSERT_TRUE(publisher.publish(again, wanted.output, data, "{}"));
+  ASSERT_TRUE(publisher.publish(again, wanted.output, writes(data)));
   EXPECT_EQ(std::filesystem::file_size(wanted.output), data.size());
 }
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -14,6 +16,7 @@
 
 #include "base/clock.h"
 #include "queue/job_store.h"
+#include "queue/publisher.h"
 #include "queue/sqlite_job_store.h"
 #include "tests/hand_clock.h"
 #include "tests/temporary_folder.h"
@@ -21,6 +24,16 @@
 namespace retouchd::queue {
 
 inline std::vector<std::uint8_t> bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+/// Writes these bytes as a result.
+inline Publisher::Write writes(std::vector<std::uint8_t> data, std::string details = "{}") {
+  return [data = std::move(data), details = std::move(details)](int fd) -> Result<std::string> {
+    if (::write(fd, data.data(), data.size()) != static_cast<ssize_t>(data.size())) {
+      return error_from_errno(errno, "cannot write", false);
+    }
+    return details;
+  };
+}
 
 /// A store in a fresh folder, which can be closed, or left as a killed process leaves it, and opened again.
 class StoreTest : public testing::Test {

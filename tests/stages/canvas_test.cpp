@@ -68,6 +68,17 @@ TEST(Canvas, BlendedValuesOutsideTheRangeAreClamped) {
   EXPECT_EQ(result.at<std::uint8_t>(0, 15), 255);
 }
 
+TEST(Canvas, FloatsAreKeptAsTheyAre) {
+  cv::Mat picture(333, 701, CV_32FC3);
+  cv::RNG(12).fill(picture, cv::RNG::UNIFORM, -0.5, 3.0);
+  for (const bool feathered : {false, true}) {
+    const TilePlan plan = plan_tiles(picture.size(), network_on_paper(feathered ? std::nullopt : std::optional(39)), {192, 192});
+    Canvas canvas(plan, CV_32FC3, 1);
+    for (int i = 0; i < plan.count(); ++i) canvas.place(i, picture(plan.at(i).window));
+    EXPECT_LE(cv::norm(canvas.take(), picture, cv::NORM_INF), feathered ? 1e-6 : 0.0);
+  }
+}
+
 TEST(Canvas, FeatherHidesAStepBetweenTiles) {
   const TilePlan plan = plan_tiles({320, 64}, network_on_paper(std::nullopt), {192, 192});
   ASSERT_EQ(plan.count(), 2);

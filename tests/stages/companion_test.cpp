@@ -24,9 +24,7 @@ image::ByteVector exif_with(std::uint8_t orientation) {
 image::Picture picture(int width, int height, int type = CV_8UC3, std::uint8_t orientation = 1) {
   image::Picture picture;
   picture.colour = cv::Mat(height, width, type, cv::Scalar::all(100));
-  auto metadata = std::make_shared<image::Metadata>();
-  if (orientation != 1) metadata->exif = exif_with(orientation);
-  picture.metadata = std::move(metadata);
+  picture.orientation = orientation;
   return picture;
 }
 
@@ -50,7 +48,8 @@ class CompanionTest : public testing::Test {
     write_text(folder_.path() / name, {reinterpret_cast<const char*>(file.data()), file.size()});
   }
   Result<CompanionPicture> read(const std::string& source, const image::Picture& first, Companion companion) {
-    return read_companion(folder_.path() / source, first, companion, {}, mebibytes(1));
+    image::LocalCodec codec;
+    return read_companion(codec, folder_.path() / source, first, companion, {}, mebibytes(1));
   }
   void expect_misfit(const std::string& source, const image::Picture& first, Companion companion, const std::string& reason) {
     const auto second = read(source, first, companion);

@@ -17,7 +17,7 @@ image::Picture picture(int type, bool alpha, FileFormat format) {
 
 std::string target(const image::Picture& picture, const std::string& wanted, FileFormat expected) {
   FileFormat format{};
-  const auto path = Encode::target_for(picture, wanted, &format);
+  const auto path = Encode::target_for(picture, "/in/" + std::filesystem::path(wanted).filename().string(), wanted, &format);
   EXPECT_EQ(format, expected);
   return path.string();
 }
@@ -27,6 +27,22 @@ TEST(EncodeTarget, TheSuffixSaysTheFormat) {
   EXPECT_EQ(target(plain, "/out/a.JPG", FileFormat::kJpeg), "/out/a.JPG");
   EXPECT_EQ(target(plain, "/out/a.tiff", FileFormat::kTiff), "/out/a.tiff");
   EXPECT_EQ(target(plain, "/out/a.webp", FileFormat::kWebp), "/out/a.webp");
+  EXPECT_EQ(target(plain, "/out/a.avif", FileFormat::kAvif), "/out/a.avif");
+  EXPECT_EQ(target(plain, "/out/a.jxl", FileFormat::kJxl), "/out/a.jxl");
+  EXPECT_EQ(target(plain, "/out/a.pgm", FileFormat::kPnm), "/out/a.pgm");
+}
+
+TEST(EncodeTarget, WhatIsOnlyReadBecomesWhatIsWritten) {
+  EXPECT_EQ(target(picture(CV_8UC3, false, FileFormat::kHeic), "/out/a.heic", FileFormat::kJpeg), "/out/a.jpg");
+  EXPECT_EQ(target(picture(CV_16UC3, false, FileFormat::kHeic), "/out/a.heic", FileFormat::kPng), "/out/a.png");
+  EXPECT_EQ(target(picture(CV_16UC3, false, FileFormat::kRaw), "/out/a.NEF", FileFormat::kTiff), "/out/a.tif");
+}
+
+TEST(EncodeTarget, SeveralPagesAndFloatsGoIntoATiff) {
+  auto pages = picture(CV_8UC3, false, FileFormat::kTiff);
+  pages.pages.push_back(picture(CV_8UC1, false, FileFormat::kTiff));
+  EXPECT_EQ(target(pages, "/out/a.jpg", FileFormat::kTiff), "/out/a.tif");
+  EXPECT_EQ(target(picture(CV_32FC3, false, FileFormat::kTiff), "/out/a.png", FileFormat::kTiff), "/out/a.tif");
 }
 
 TEST(EncodeTarget, AFormatThatCannotHoldThePictureIsReplaced) {

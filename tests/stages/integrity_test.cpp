@@ -34,6 +34,15 @@ TEST_F(IntegrityTest, WhatIsFarOutOfRangeIsWrong) {
   EXPECT_EQ(judge(window(0, 255), {true, -2.0F, 1.0F}), RerunReason::kRange);
 }
 
+TEST_F(IntegrityTest, FloatsMayComeOutAsFarOutsideAsTheyWentIn) {
+  cv::Mat bright(64, 64, CV_32FC3, cv::Scalar::all(0.5));
+  bright.at<cv::Vec3f>(5, 5) = {6.0F, 0.5F, -3.0F};
+  const inference::Window window{bright, {}, CV_32F};
+  EXPECT_EQ(judge(window, {true, -3.2F, 6.3F}), std::nullopt);
+  EXPECT_EQ(judge(window, {true, 0.0F, 7.5F}), RerunReason::kRange);
+  EXPECT_EQ(judge(window, {true, -4.5F, 1.0F}), RerunReason::kRange);
+}
+
 TEST_F(IntegrityTest, OneFlatColourOutOfAPictureWithContrastIsWrong) {
   EXPECT_EQ(judge(window(0, 255), {true, 0.0F, 0.0F}), RerunReason::kConstant);
 }

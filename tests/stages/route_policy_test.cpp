@@ -46,6 +46,17 @@ class RoutePolicyTest : public testing::Test {
   Bytes asked_{0};
 };
 
+TEST_F(RoutePolicyTest, FilesOfSeveralPagesAreRestoredHere) {
+  RouteFacts facts{request_, settings_};
+  facts.has_pages = true;
+  facts.has_preview = true;
+  facts.parts = parts_of(20);
+  facts.node = &node_;
+  EXPECT_EQ(decide(facts).route, Route::kLocal);
+  EXPECT_EQ(decide(facts).code, "pages");
+  EXPECT_EQ(asked_, Bytes{0});
+}
+
 TEST_F(RoutePolicyTest, HybridSendsAwayWhatScoresBelowTheThreshold) {
   EXPECT_EQ(decide_for(30).route, Route::kLocal);
   EXPECT_EQ(decide_for(30).code, "above_threshold");

@@ -111,12 +111,15 @@ TEST(SeamMeter, BordersAlongOneAxisAreEnough) {
   }
 }
 
-TEST(SeamMeter, SixteenBitsAreJudgedLikeEight) {
+TEST(SeamMeter, SixteenBitsAndFloatsAreJudgedLikeEight) {
   const TilePlan plan = cut();
   for (const double offset : {0.0, 4.0}) {
     const double eight = seam_ratio(with_offset(smooth_picture(), plan, offset), plan, 1);
     const double sixteen = seam_ratio(with_offset(smooth_picture(kSize, CV_16UC3), plan, 257 * offset), plan, 1);
     EXPECT_NEAR(eight, sixteen, 0.05) << offset;
+    cv::Mat floats;
+    with_offset(smooth_picture(kSize, CV_16UC3), plan, 257 * offset).convertTo(floats, CV_32F, 1.0 / 65535);
+    EXPECT_NEAR(seam_ratio(floats, plan, 1), sixteen, 1e-3) << offset;
   }
 }
 
