@@ -33,20 +33,34 @@ FileIdentity identity_of(const struct stat& info) {
           static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
-/// The next `size` bytes; fewer when the file was cut short meanwhile (the decoder will say so).
-Result<std::vector<std::uint8_t>> read_bytes(const UniqueFd& fd, std::uint64_t size, const std::filesystem::path& path) {
-  if (size == 0) return make_error(ErrorCode::kInputEmpty, path.string() + " is empty (0 bytes)");
+/// The first `size` bytes; fewer when the file was cut short meanwhile (the decoder will say so). `name` is for the error.
+Result<std::vector<std::uint8_t>> read_bytes(const UniqueFd& fd, std::uint64_t size, const std::string& name) {
   std::vector<std::uint8_t> data(size);
   std::size_t filled = 0;
   while (filled < data.size()) {
-    const ssize_t got = ::read(fd.get(), data.data() + filled, data.size() - filled);
+    const ssize_t got = ::pread(fd.get(), data.data() + filled, data.size() - filled, static_cast<off_t>(filled));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return error_from_errno(errno, "cannot read " + path.string(), true);
+    if (got < 0) return error_from_errno(errno, "cannot read " + name, true);
     if (got == 0) break;
     filled += static_cast<std::size_t>(got);
   }
   data.resize(filled);
   return data;
+}
+
+/// False with errno set when not all could be written.
+bool write_bytes(const UniqueFd& fd, std::span<const std::uint8_t> data) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd.get(), data.data(), data.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    data = data.subspan(static_cast<std::size_t>(put));
+  }
+  return true;
+}
+
+Error empty_file(const std::filesystem::path& path) {
+  return make_error(ErrorCode::kInputEmpty, path.string() + " is empty (0 bytes)");
 }
 
 class Sha256 {
@@ -94,16 +108,10 @@ Result<FileIdentity> identify_file(const std::filesystem::path& path) {
 }
 
 Result<std::vector<std::uint8_t>> read_file(const std::filesystem::path& path, Bytes limit, FileIdentity* identity) {
-  struct stat info {};
-  auto fd = open_regular(path, info);
-  if (!fd) return fd.error();
-  const Bytes size{static_cast<std::uint64_t>(info.st_size)};
-  if (size > limit) {
-    return make_error(ErrorCode::kPictureTooLarge,
-                      path.string() + " has " + to_string(size) + "; limits.file_size is " + to_string(limit));
-  }
-  if (identity != nullptr) *identity = identity_of(info);
-  return read_bytes(*fd, size.value, path);
+  const auto file = open_input(path, limit);
+  if (!file) return file.error();
+  if (identity != nullptr) *identity = file->identity;
+  return read_bytes(file->fd, file->identity.size, path.string());
 }
 
 Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& path, Bytes limit, FileIdentity* identity) {
@@ -111,7 +119,8 @@ Result<std::vector<std::uint8_t>> read_file_prefix(const std::filesystem::path& 
   auto fd = open_regular(path, info);
   if (!fd) return fd.error();
   if (identity != nullptr) *identity = identity_of(info);
-  return read_bytes(*fd, std::min(limit.value, static_cast<std::uint64_t>(info.st_size)), path);
+  if (info.st_size == 0) return empty_file(path);
+  return read_bytes(*fd, std::min(limit.value, static_cast<std::uint64_t>(info.st_size)), path.string());
 }
 
 Result<InputFile> open_input(const std::filesystem::path& path, Bytes limit) {
@@ -119,7 +128,7 @@ Result<InputFile> open_input(const std::filesystem::path& path, Bytes limit) {
   auto fd = open_regular(path, info);
   if (!fd) return fd.error();
   const Bytes size{static_cast<std::uint64_t>(info.st_size)};
-  if (size.value == 0) return make_error(ErrorCode::kInputEmpty, path.string() + " is empty (0 bytes)");
+  if (size.value == 0) return empty_file(path);
   if (size > limit) {
     return make_error(ErrorCode::kPictureTooLarge,
                       path.string() + " has " + to_string(size) + "; limits.file_size is " + to_string(limit));
@@ -138,29 +147,14 @@ Result<InputFile> input_of(std::span<const std::uint8_t> bytes) {
   if (!fd) return fd.error();
   InputFile file{*std::move(fd), {}};
   file.identity.size = bytes.size();
-  while (!bytes.empty()) {
-    const ssize_t put = ::write(file.fd.get(), bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return error_from_errno(errno, "cannot put a picture into memory", false);
-    bytes = bytes.subspan(static_cast<std::size_t>(put));
-  }
+  if (!write_bytes(file.fd, bytes)) return error_from_errno(errno, "cannot put a picture into memory", false);
   return file;
 }
 
 Result<std::vector<std::uint8_t>> read_all(const UniqueFd& fd) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return error_from_errno(errno, "cannot stat an open file", true);
-  std::vector<std::uint8_t> data(static_cast<std::size_t>(info.st_size));
-  std::size_t filled = 0;
-  while (filled < data.size()) {
-    const ssize_t got = ::pread(fd.get(), data.data() + filled, data.size() - filled, static_cast<off_t>(filled));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return error_from_errno(errno, "cannot read an open file", true);
-    if (got == 0) break;
-    filled += static_cast<std::size_t>(got);
-  }
-  data.resize(filled);
-  return data;
+  return read_bytes(fd, static_cast<std::uint64_t>(info.st_size), "an open file");
 }
 
 Result<UniqueFd> create_file(const std::filesystem::path& path) {
@@ -180,12 +174,7 @@ Result<void> finish_file(UniqueFd fd, const std::filesystem::path& path) {
 Result<void> write_file_synced(const std::filesystem::path& path, std::span<const std::uint8_t> data) {
   auto fd = create_file(path);
   if (!fd) return fd.error();
-  while (!data.empty()) {
-    const ssize_t put = ::write(fd->get(), data.data(), data.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return error_from_errno(errno, "cannot write " + path.string(), false);
-    data = data.subspan(static_cast<std::size_t>(put));
-  }
+  if (!write_bytes(*fd, data)) return error_from_errno(errno, "cannot write " + path.string(), false);
   return finish_file(*std::move(fd), path);
 }
 

@@ -24,8 +24,7 @@ enum class Renamed {
   kAll,   ///< those of all pictures
 };
 
-/// `wanted` with another suffix (".tif"): "a.nef" -> "a.tif". Where a picture lies beside `source` whose result has that name,
-/// too
+/// `wanted` with another suffix (".tif"): "a.nef" -> "a.tif". Where a picture lies beside `source` whose result has that name
 /// ("a.tif" itself; with kAll "a.jpg" as well), "a.nef.tif": the two must not replace each other. A name without a picture's
 /// suffix keeps all of itself, and one that means the format already is left alone ("a.jpeg" for ".jpg").
 [[nodiscard]] std::filesystem::path with_suffix(const std::filesystem::path& wanted, std::string_view suffix,

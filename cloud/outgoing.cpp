@@ -33,20 +33,15 @@ Result<Parcel> pack_unguarded(image::FileCodec& codec, const std::filesystem::pa
   if (file->identity != accepted) return make_error(ErrorCode::kInputChanged, source.string() + " changed after it was accepted");
   const auto header = codec.read_header(*file, packing.limits);
   if (!header) return header.error();
-  auto bytes = read_all(file->fd);
-  if (!bytes) return bytes.error();
-
   Parcel parcel;
   parcel.file = to;
   parcel.megapixels = header->megapixels();
   const bool is_jpeg = header->format == FileFormat::kJpeg;
   parcel.name = is_jpeg && packing.answer == config::Cloud::Answer::kSmall ? "picture.jpg" : "picture.png";
-  if (packing.strip_metadata) {
-    parcel.turn = header->orientation;
-    auto stripped = is_jpeg ? strip_jpeg(*bytes) : as_plain_png(codec, *file, *header, packing);
-    if (!stripped) return stripped.error();
-    *bytes = std::move(*stripped);
-  }
+  if (packing.strip_metadata) parcel.turn = header->orientation;
+  auto bytes = packing.strip_metadata && !is_jpeg ? as_plain_png(codec, *file, *header, packing) : read_all(file->fd);
+  if (bytes && packing.strip_metadata && is_jpeg) bytes = strip_jpeg(*bytes);
+  if (!bytes) return bytes.error();
   parcel.size = {bytes->size()};
   parcel.sha256 = sha256_hex(*bytes);
   if (auto written = write_file_synced(to, *bytes); !written) return written.error();

@@ -17,7 +17,6 @@
 #include "image/codec.h"
 #include "image/lost_detail.h"
 #include "image/resize.h"
-#include "inference/full_scale.h"
 #include "stages/calibration.h"
 
 namespace retouchd::daemon {
@@ -71,9 +70,8 @@ Result<image::LostDetail> measure(image::FileCodec& codec, const fs::path& path,
   const auto file = open_input(path, settings.file_size);
   if (!file) return file.error();
   try {
-    auto picture = codec.decode(*file, settings.limits);
+    const auto picture = codec.decode(*file, settings.limits);
     if (!picture) return picture.error();
-    if (picture->is_float()) picture->colour.convertTo(picture->colour, CV_16U, inference::full_scale(CV_16U));
     const cv::Size small = image::size_within(picture->colour.size(), settings.preview_megapixels);
     return image::measure_lost_detail(picture->colour, small);
   } catch (const std::exception& error) {  // no memory for a large one

@@ -218,6 +218,17 @@ Result<T> guarded(ErrorCode code, std::string_view what, Work&& work) {
   }
 }
 
+/// Without the orientation, which decoding finds by itself.
+Result<PictureHeader> checked_header(ByteSpan data, const DecodeLimits& limits) {
+  Result<FileFormat> format = sniff(data);
+  if (!format) return format.error();
+  Result<PictureHeader> header = read_header_of(*format, data, limits);
+  if (!header) return header;
+  if (Result<void> checked = check_limits(*header, data.size(), limits); !checked) return checked.error();
+  if (limits.space == WorkingSpace::kExtendedSrgb) header->bits = 32;  // should its profile ask for it
+  return header;
+}
+
 }  // namespace
 
 Result<FileFormat> sniff(std::span<const std::uint8_t> data) {
@@ -235,13 +246,8 @@ Result<FileFormat> sniff(std::span<const std::uint8_t> data) {
 
 Result<PictureHeader> read_header(std::span<const std::uint8_t> data, const DecodeLimits& limits) {
   return guarded<PictureHeader>(ErrorCode::kCorruptPicture, "read the header", [&]() -> Result<PictureHeader> {
-    Result<FileFormat> format = sniff(data);
-    if (!format) return format.error();
-    Result<PictureHeader> header = read_header_of(*format, data, limits);
-    if (!header) return header;
-    if (Result<void> checked = check_limits(*header, data.size(), limits); !checked) return checked.error();
-    if (*format == FileFormat::kJpeg) header->orientation = orientation_of_jpeg(data, limits.metadata);
-    if (limits.space == WorkingSpace::kExtendedSrgb) header->bits = 32;  // should its profile ask for it
+    Result<PictureHeader> header = checked_header(data, limits);
+    if (header && header->format == FileFormat::kJpeg) header->orientation = orientation_of_jpeg(data, limits.metadata);
     return header;
   });
 }
@@ -253,7 +259,7 @@ Result<Picture> decode(std::span<const std::uint8_t> data, const DecodeLimits& l
 
 Result<Picture> decode(std::span<const std::uint8_t> data, const DecodeLimits& limits, PlaneMemory& memory) {
   return guarded<Picture>(ErrorCode::kCorruptPicture, "decode the picture", [&]() -> Result<Picture> {
-    Result<PictureHeader> header = read_header(data, limits);
+    Result<PictureHeader> header = checked_header(data, limits);
     if (!header) return header.error();
     const bool is_converted = limits.space == WorkingSpace::kExtendedSrgb;
     HeapPlanes heap;

@@ -7,14 +7,13 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "queue/publisher.h"
+#include "stages/json_file.h"
 
 namespace retouchd::stages {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr Bytes kMaxFile = mebibytes(1);
 constexpr const char* kResampler = "area-cubic";  // the preview's way down, and image::LostDetail's way up
 constexpr double kThresholdScore = 0.90;
 constexpr double kMiddleScore = 0.95;
@@ -92,13 +91,9 @@ double Calibration::expected_error() const noexcept {
 }
 
 Result<Calibration> Calibration::load(const std::filesystem::path& file) {
-  const auto content = read_file(file, kMaxFile);
-  if (!content) {
-    if (content.error().code == ErrorCode::kInputMissing) return content.error();
-    return refused(file, content.error().message);
-  }
-  const auto json = nlohmann::json::parse(*content, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return refused(file, "it is no JSON object");
+  const auto read = read_json_object(file);
+  if (!read) return read.error().code == ErrorCode::kInputMissing ? read.error() : refused(file, read.error().message);
+  const nlohmann::json& json = *read;
   try {
     if (const int version = json.at("version").get<int>(); version != kVersion)
       return refused(file, fmt::format("its version is {}, and {} is known", version, kVersion));

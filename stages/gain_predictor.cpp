@@ -4,13 +4,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
+#include "stages/json_file.h"
 
 namespace retouchd::stages {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr Bytes kMaxFile = mebibytes(1);
 constexpr double kSmallest = 0.1;  // keeps logarithms finite
 
 /// The names that the file gives, in the order of inputs().
@@ -30,13 +29,9 @@ Error refused(const std::filesystem::path& file, const std::string& reason) {
 }  // namespace
 
 Result<GainPredictor> GainPredictor::load(const std::filesystem::path& file) {
-  const auto content = read_file(file, kMaxFile);
-  if (!content) {
-    if (content.error().code == ErrorCode::kInputMissing) return content.error();
-    return refused(file, content.error().message);
-  }
-  const auto json = nlohmann::json::parse(*content, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return refused(file, "it is no JSON object");
+  const auto read = read_json_object(file);
+  if (!read) return read.error().code == ErrorCode::kInputMissing ? read.error() : refused(file, read.error().message);
+  const nlohmann::json& json = *read;
   GainPredictor predictor;
   try {
     if (json.at("version").get<int>() != kVersion) return refused(file, "its version is unknown");
