@@ -93,7 +93,8 @@ void add_keygen(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("keygen", "Make the keys with which daemons trust each other");
   command->add_option("-o,--output", arguments.output, "Key file to write; default: the one that the daemon here reads");
   command->add_flag("--node", arguments.node, "Keys of a node (serve.key), not of a daemon that sends to one (cloud.key)");
-  command->add_flag("--force", arguments.force, "Replace the file if it exists; nobody who knows the old key finds this machine then");
+  command->add_flag("--force", arguments.force,
+                    "Replace the file if it exists; nobody who knows the old key finds this machine then");
 }
 
 void add_commands(CLI::App& app, Arguments& arguments) {
@@ -119,6 +120,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   add_keygen(app, arguments);
   add_passed_on(app, "plan", "Say how a picture would be restored, and why, without doing it");
   add_passed_on(app, "validate", "Compare a network's optimised path with the plain one and with golden tensors");
+  add_passed_on(app, "compile", "Compile a network for the device at hand (needs Python with PyTorch)");
   add_passed_on(app, "calibrate", "Fit the score that decides about escalation to your own pictures");
 }
 

@@ -17,7 +17,7 @@ struct Arguments {
   bool json = false;
   ConnectOptions connect;
   std::vector<std::string> files;
-  std::vector<std::string> passed_on;  ///< plan, validate, calibrate: what `retouchd` understands
+  std::vector<std::string> passed_on;  ///< plan, validate, compile, calibrate: what `retouchd` understands
   std::string output;
   std::string source;          ///< convert: the weight file
   std::string dtype = "keep";  ///< convert: "keep", "f16", "bf16", "f32"

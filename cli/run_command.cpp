@@ -17,7 +17,7 @@ namespace {
 
 int dispatch(const Arguments& arguments, Console& console, const config::Environment& environment) {
   const bool is_local = arguments.command == "run" || arguments.command == "plan" || arguments.command == "validate" ||
-                        arguments.command == "calibrate";
+                        arguments.command == "compile" || arguments.command == "calibrate";
   if (is_local) return run_local(arguments, console);
   if (arguments.command == "convert") return convert_command(arguments, console);
   if (arguments.command == "keygen") return keygen_command(arguments, console, environment);

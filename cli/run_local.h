@@ -16,8 +16,8 @@ namespace retouchd::cli {
 /// Where `retouchd` is: beside `own` (this program), in ../daemon/ as in the build tree, or left to PATH.
 [[nodiscard]] std::string find_daemon(const std::filesystem::path& own);
 
-/// Becomes `retouchd --run`, or `retouchd plan` or `retouchd validate` with the words that the user typed; returns only when that
-/// failed.
+/// Becomes `retouchd --run`, or `retouchd plan`, `retouchd validate`, ... with the words that the user typed; returns only when
+/// that failed.
 [[nodiscard]] int run_local(const Arguments& arguments, Console& console);
 
 }  // namespace retouchd::cli

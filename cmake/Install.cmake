@@ -2,7 +2,8 @@
 #
 #   bin/                         retouchd, retouch
 #   libexec/retouchd/            retouchd-codec, which retouchd starts
-#   lib[/<arch>]/retouchd/       LibTorch: a service cannot read the build's folders below /home (RETOUCHD_INSTALL_LIBTORCH)
+#   lib[/<arch>]/retouchd/       modules for CUDA devices (Cuda.cmake); LibTorch: a service cannot read the build's folders below /home
+#                                (RETOUCHD_INSTALL_LIBTORCH)
 #   share/retouchd/models/       weights and model cards
 #   share/doc/retouchd/          manuals, retouchd.example.yaml, drop-ins of the unit
 #   lib/systemd/{system,user}/   units, with the paths of this installation
@@ -16,10 +17,12 @@ set(_private_libraries ${CMAKE_INSTALL_LIBDIR}/${PROJECT_NAME})
 foreach(_program retouchd retouch)
   if(TARGET ${_program})
     install(TARGETS ${_program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    cmake_path(RELATIVE_PATH _private_libraries BASE_DIRECTORY ${CMAKE_INSTALL_BINDIR} OUTPUT_VARIABLE _from_program)
+    set(_rpath "$ORIGIN/${_from_program}")
     if(RETOUCHD_INSTALL_LIBTORCH)
-      cmake_path(RELATIVE_PATH _private_libraries BASE_DIRECTORY ${CMAKE_INSTALL_BINDIR} OUTPUT_VARIABLE _from_program)
-      set_target_properties(${_program} PROPERTIES INSTALL_RPATH "$ORIGIN/${_from_program}/torch/lib")
+      list(APPEND _rpath "$ORIGIN/${_from_program}/torch/lib")
     endif()
+    set_target_properties(${_program} PROPERTIES INSTALL_RPATH "${_rpath}")
   endif()
 endforeach()
 
@@ -32,6 +35,7 @@ if(RETOUCHD_INSTALL_LIBTORCH AND LIBTORCH_LIB_DIR)
     FILES_MATCHING PATTERN "*.so" PATTERN "*.so.*" PATTERN "libtorch_python.so" EXCLUDE PATTERN "libshm*" EXCLUDE)
   cmake_path(SET _nvidia NORMALIZE ${_torch_libraries}/../../nvidia)
   file(GLOB_RECURSE _nvidia_libraries RELATIVE ${_nvidia} ${_nvidia}/*.so ${_nvidia}/*.so.*)
+  list(FILTER _nvidia_libraries EXCLUDE REGEX libnvvm)  # the compiler's
   foreach(_library ${_nvidia_libraries})
     cmake_path(GET _library PARENT_PATH _folder)
     install(FILES ${_nvidia}/${_library} DESTINATION ${_private_libraries}/nvidia/${_folder})

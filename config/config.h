@@ -192,6 +192,8 @@ struct Config {
   bool deterministic = false;   ///< results do not depend on what else is restored at the same time, bit for bit
   enum class Precision { kAuto, kFp32, kTf32, kFp16, kBf16, kMixed, kInt8 } precision = Precision::kAuto;
   bool optimize = true;  ///< false: networks run operation by operation, in fp32
+  enum class Backend { kAuto, kOptimized, kCompiled, kFused } backend = Backend::kAuto;  ///< who computes the networks
+  bool cuda_graphs = false;                                                              ///< NVIDIA: recorded forward passes
   enum class Mode { kAuto, kTiled, kSinglePass } mode = Mode::kAuto;
   enum class Attention { kGlobal, kLocal } attention = Attention::kGlobal;  ///< of Restormers without a manifest
   std::chrono::seconds drain_timeout{30};

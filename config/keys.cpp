@@ -62,6 +62,19 @@ std::vector<Key<Config>> make_config_keys() {
           "optimize", kRestart, [](auto& c) -> auto& { return c.optimize; }, yes_or_no(),
           "Whether networks take the optimised path; the plain one computes operation by operation as published, in fp32."),
       top(
+          "backend", kRestart, [](auto& c) -> auto& { return c.backend; },
+          choice<Config::Backend>({{"auto", Config::Backend::kAuto},
+                                   {"optimized", Config::Backend::kOptimized},
+                                   {"compiled", Config::Backend::kCompiled},
+                                   {"fused", Config::Backend::kFused}}),
+          "Who computes networks: the optimised path through LibTorch, packages that `retouch compile` made, or CUDA kernels of "
+          "our own. auto takes a package where a short trial at start shows that it is faster, and never fused, which has not "
+          "been measured yet."),
+      top(
+          "cuda_graphs", kRestart, [](auto& c) -> auto& { return c.cuda_graphs; }, yes_or_no(),
+          "Whether forward passes on NVIDIA GPUs are recorded once for each shape of a batch and then replayed, which spares "
+          "the time of starting kernel after kernel and takes memory for each shape. Not measured yet."),
+      top(
           "mode", kReload, [](auto& c) -> auto& { return c.mode; },
           choice<Config::Mode>(
               {{"auto", Config::Mode::kAuto}, {"tiled", Config::Mode::kTiled}, {"single_pass", Config::Mode::kSinglePass}}),

@@ -76,6 +76,21 @@ std::optional<inference::Precision> precision_of(config::Config::Precision preci
   return std::nullopt;
 }
 
+inference::Backend backend_of(config::Config::Backend backend) {
+  using From = config::Config::Backend;
+  switch (backend) {
+    case From::kOptimized:
+      return inference::Backend::kOptimized;
+    case From::kCompiled:
+      return inference::Backend::kCompiled;
+    case From::kFused:
+      return inference::Backend::kFused;
+    case From::kAuto:
+      break;
+  }
+  return inference::Backend::kAuto;
+}
+
 Result<std::unique_ptr<inference::ModelServer>> open_server(const config::Config& config) {
   inference::ModelServerOptions options;
   options.model = config.cloud.network;
@@ -119,6 +134,9 @@ inference::DeviceOptions device_options(const config::Config& config) {
   options.optimize = config.optimize;
   options.deterministic = config.deterministic;
   options.simulation = config.simulation;
+  options.backend = backend_of(config.backend);
+  options.compiled = compiled_folder(config);
+  options.cuda_graphs = config.cuda_graphs;
   return options;
 }
 
@@ -127,6 +145,8 @@ stages::DevicePool::Options pool_options(const config::Config& config) {
 }
 
 fs::path measurements_file(const config::Config& config) { return config.state_dir / "measurements.json"; }
+
+fs::path compiled_folder(const config::Config& config) { return config.state_dir / "compiled"; }
 
 Bytes unseen_memory() noexcept { return kMargin; }
 

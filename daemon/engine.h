@@ -45,6 +45,9 @@ struct Engine {
 /// Where this machine's measurements of networks are kept.
 [[nodiscard]] std::filesystem::path measurements_file(const config::Config& config);
 
+/// Where `retouch compile` keeps its packages.
+[[nodiscard]] std::filesystem::path compiled_folder(const config::Config& config);
+
 /// What the process needs that no account sees: stacks, SQLite, sockets, requests under way, what the allocator keeps.
 [[nodiscard]] Bytes unseen_memory() noexcept;
 

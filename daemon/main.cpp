@@ -13,6 +13,7 @@
 #include "config/quantity.h"
 #include "config/reader.h"
 #include "daemon/calibrate_tool.h"
+#include "daemon/compile_tool.h"
 #include "daemon/logging.h"
 #include "daemon/plan_tool.h"
 #include "daemon/process_tuning.h"
@@ -43,6 +44,8 @@ struct Arguments {
   std::optional<std::string> memory;
   CLI::App* validate = nullptr;
   daemon::ValidateOptions validation;
+  CLI::App* compile = nullptr;
+  daemon::CompileOptions compilation;
   CLI::App* calibrate = nullptr;
   daemon::CalibrateOptions calibration;
 };
@@ -88,8 +91,8 @@ int run(const Arguments& arguments) {
                                                     std::filesystem::absolute(arguments.output));
     return written ? 0 : refuse(written.error());
   }
-  const bool is_tool =
-      arguments.plan->parsed() || arguments.validate->parsed() || arguments.calibrate->parsed() || !arguments.run.empty();
+  const bool is_tool = arguments.plan->parsed() || arguments.validate->parsed() || arguments.compile->parsed() ||
+                       arguments.calibrate->parsed() || !arguments.run.empty();
   if (is_tool) spdlog::set_level(spdlog::level::warn);  // the terminal belongs to the results
   if (arguments.plan->parsed()) return plan(*settings, arguments);
   if (arguments.validate->parsed()) {
@@ -97,6 +100,12 @@ int run(const Arguments& arguments) {
     options.network = arguments.network;
     options.json = arguments.json;
     return daemon::validate_tool(*settings, options);
+  }
+  if (arguments.compile->parsed()) {
+    daemon::CompileOptions options = arguments.compilation;
+    options.network = arguments.network;
+    options.json = arguments.json;
+    return daemon::compile_tool(*settings, options);
   }
   if (arguments.calibrate->parsed()) {
     daemon::CalibrateOptions options = arguments.calibration;
@@ -136,6 +145,29 @@ void add_overrides(CLI::App& app, Arguments& arguments) {
       ->type_name("KEY=VALUE");
 }
 
+void add_compile(CLI::App& app, Arguments& arguments) {
+  arguments.compile = app.add_subcommand("compile", "Compile a network for the device at hand");
+  auto& compilation = arguments.compilation;
+  auto* network =
+      arguments.compile->add_option("network", arguments.network, "A network of the model folders (default: the configured one)");
+  arguments.compile
+      ->add_option("--tile", compilation.tiles,
+                   "Shape of the tiles, such as 528x496; several times for several (default: a square of tile.size)")
+      ->type_name("WxH");
+  arguments.compile->add_option("--batch", compilation.batch, "The most tiles in one call (default: the device's; 1 on a CPU)")
+      ->check(CLI::Range(1, 256));
+  arguments.compile->add_option("--python", compilation.python, "A Python with PyTorch of LibTorch's version (default: python3)")
+      ->type_name("PATH");
+  arguments.compile->add_option("--with", compilation.compiler, "inductor or tensorrt (default: inductor)")
+      ->check(CLI::IsMember({"inductor", "tensorrt"}));
+  arguments.compile->add_flag("--autotune", compilation.autotune, "Try many kernels for each product; takes much longer");
+  auto* list = arguments.compile->add_flag("--list", compilation.list, "Show what is compiled, and whether it can be used here")
+                   ->excludes(network);
+  arguments.compile->add_flag("--remove", compilation.remove, "Remove what can never be used again")
+      ->excludes(network)
+      ->excludes(list);
+}
+
 void add_tools(CLI::App& app, Arguments& arguments) {
   arguments.plan = app.add_subcommand("plan", "Say how a picture would be restored, and why, without doing it");
   arguments.plan->add_option("picture", arguments.picture, "A file, or a size such as 3296x2192")->required();
@@ -156,7 +188,8 @@ void add_tools(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(0.001, 0.999));
   arguments.calibrate->add_option("--output", arguments.calibration.output, "Where it goes (default: cascade.calibration)")
       ->type_name("FILE");
-  for (CLI::App* tool : {arguments.plan, arguments.validate, arguments.calibrate}) {
+  add_compile(app, arguments);
+  for (CLI::App* tool : {arguments.plan, arguments.validate, arguments.compile, arguments.calibrate}) {
     tool->add_flag("--json", arguments.json, "One JSON object instead of text");
     tool->add_option("--config", arguments.config, "Configuration file");
     if (tool != arguments.calibrate) add_overrides(*tool, arguments);

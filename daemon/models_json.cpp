@@ -25,6 +25,8 @@ nlohmann::json models_json(const Engine& engine, const std::string& chosen) {
                    {"parameters", network.parameters},
                    {"size", network.file_size.value},
                    {"precision", inference::name_of(device.precision_for(network).precision)},
+                   {"backend", is_loaded ? device.backend_for(network).name : ""},
+                   {"backend_reason", device.backend_for(network).reason},
                    {"state", !is_loaded              ? "not_loaded"
                              : state->second.empty() ? "valid"
                                                      : "refused"},

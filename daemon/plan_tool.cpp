@@ -11,6 +11,7 @@
 #include "daemon/process_tuning.h"
 #include "daemon/tool_refusal.h"
 #include "image/codec.h"
+#include "inference/compiled_cache.h"
 #include "stages/memory_estimate.h"
 #include "stages/planner.h"
 
@@ -64,6 +65,17 @@ int overlap_of(const stages::TilePlan& plan) {
   return least;
 }
 
+/// Whether there is a package for these tiles; whether it can be used and is faster is found out when a device loads it.
+std::string what_is_compiled(const config::Config& config, const inference::NetworkInfo& network, inference::Precision precision,
+                             cv::Size tile) {
+  for (const auto& [description, package] : inference::CompiledCache(compiled_folder(config)).list()) {
+    if (package && package->weights_sha256 == network.sha256 && package->precision == precision &&
+        package->local_window == network.local_window && cv::Size(package->width, package->height) == tile)
+      return "compiled for these tiles on " + package->device.description;
+  }
+  return fmt::format("nothing is compiled for {}x{}", tile.width, tile.height);
+}
+
 void print(const json& plan) {
   const auto line = [](std::string_view name, const std::string& value, const json& entry) {
     fmt::print("{:<10} {:<28} {}\n", name, value, entry.value("reason", ""));
@@ -74,6 +86,7 @@ void print(const json& plan) {
   line("route", plan.at("route").value("value", ""), plan.at("route"));
   line("network", plan.at("network").value("name", ""), {{"reason", plan.at("network").value("variant", "")}});
   line("precision", plan.at("precision").value("value", ""), plan.at("precision"));
+  line("backend", plan.at("backend").value("value", ""), plan.at("backend"));
   line("mode", plan.at("mode").value("value", ""), plan.at("mode"));
   line("tile",
        fmt::format("{} of {}x{}, overlap {}", tile.value("count", 0), tile.value("width", 0), tile.value("height", 0),
@@ -125,6 +138,9 @@ int plan_tool(config::Config config, const PlanOptions& options) {
       {"route", {{"value", "local"}, {"reason", "no cloud node is configured"}}},
       {"precision",
        {{"value", inference::name_of(choice.precision)}, {"reason", choice.warning.empty() ? choice.reason : choice.warning}}},
+      {"backend",
+       {{"value", inference::name_of(device_options(config).backend)},
+        {"reason", what_is_compiled(config, *network, choice.precision, plan.tiles.tile)}}},
       {"mode", {{"value", plan.is_single_pass ? "single_pass" : "tiled"}, {"reason", reason("mode")}}},
       {"tile",
        {{"width", plan.tiles.tile.width},

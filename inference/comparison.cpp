@@ -58,6 +58,11 @@ at::Tensor generated_input(const NetworkInfo& network, int side) {
   return input;
 }
 
+at::Tensor generated_input(const NetworkInfo& network, cv::Size size) {
+  const at::Tensor square = generated_input(network, std::max(size.width, size.height));
+  return square.narrow(1, 0, size.height).narrow(2, 0, size.width).contiguous();
+}
+
 int validation_side(const NetworkInfo& network) { return (kSide + network.multiple - 1) / network.multiple * network.multiple; }
 
 }  // namespace retouchd::inference

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <opencv2/core/mat.hpp>
@@ -11,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "inference/backend.h"
 #include "inference/network_info.h"
 #include "inference/precision_choice.h"
 
@@ -78,6 +80,9 @@ class Device {
   /// How it computes a network, loaded or not. From any thread.
   [[nodiscard]] virtual PrecisionChoice precision_for(const NetworkInfo& network) const = 0;
 
+  /// Who computes a network: found out by load(), empty reason before that. From any thread.
+  [[nodiscard]] virtual BackendChoice backend_for(const NetworkInfo& /*network*/) const { return {}; }
+
   /// Restores one batch. Windows are at most as large as `tensor`; smaller ones are padded at the right and bottom by reflection.
   /// All tensors have the shape [windows, tensor.height, tensor.width, channels] with colours in [0, 1].
   /// For a depth network the result is one channel of millimetres / 65535. The network must have been loaded.
@@ -107,6 +112,10 @@ struct DeviceOptions {
   bool deterministic = false;
   /// How simulated devices behave (simulation.h): "rate=500 batch_gain=4 copy=0.2ms memory=8GiB fault=oom@3".
   std::string simulation = {};
+  /// Forward passes that recur on a CUDA device are recorded and replayed (graph_cache.h). Never measured yet, hence off.
+  bool cuda_graphs = false;
+  Backend backend = Backend::kAuto;     ///< who computes the networks
+  std::filesystem::path compiled = {};  ///< folder of the packages of `retouch compile`; empty: none
 };
 
 /// Opens the devices, at least one. kDeviceFailed when one is demanded that is not there, kBadConfig for names and simulations

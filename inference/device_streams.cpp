@@ -1,9 +1,12 @@
 #include "inference/device_streams.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <exception>
 
 #include "inference/computing_scope.h"
 
@@ -40,16 +43,28 @@ class DeviceStreams::CopyStream {
   const c10::Stream stream_;
 };
 
-at::Tensor DeviceStreams::run(const at::Tensor& input, const std::function<at::Tensor(const at::Tensor&)>& compute,
-                              const RestoreOptions& options) {
+void DeviceStreams::alone(const std::function<void()>& what) {
+  const ComputeTurn::Guard turn(computing_, false);
+  // A call that threw left what it had begun to the device.
+  try {
+    at::accelerator::synchronizeDevice(device_.index());
+  } catch (const std::exception&) {
+    // A device that failed says so to whoever uses it next.
+  }
+  what();
+}
+
+std::vector<at::Tensor> DeviceStreams::run(const at::Tensor& input, const Compute& compute, const RestoreOptions& options) {
   if (device_.is_cuda()) return run_overlapped(input, compute, options);
   const ComputeTurn::Guard turn(computing_, options.urgent);
   const ComputingScope scope(options.computing);
-  return compute(input.to(device_)).to(at::kCPU).contiguous();
+  std::vector<at::Tensor> results = compute(input.to(device_));
+  for (at::Tensor& result : results) result = result.to(at::kCPU);
+  return results;
 }
 
-at::Tensor DeviceStreams::run_overlapped(const at::Tensor& input, const std::function<at::Tensor(const at::Tensor&)>& compute,
-                                         const RestoreOptions& options) {
+std::vector<at::Tensor> DeviceStreams::run_overlapped(const at::Tensor& input, const Compute& compute,
+                                                      const RestoreOptions& options) {
   const CopyStream copy(*this);
   at::Tensor there;
   c10::Event uploaded(device_.type());
@@ -58,21 +73,24 @@ at::Tensor DeviceStreams::run_overlapped(const at::Tensor& input, const std::fun
     there = input.to(device_, /*non_blocking=*/true);
     uploaded.record(copy.get());
   }
-  at::Tensor output;
+  std::vector<at::Tensor> results;
   {
     const ComputeTurn::Guard turn(computing_, options.urgent);
     const ComputingScope scope(options.computing);
     const c10::StreamGuard on_compute(*compute_stream_);
     uploaded.block(*compute_stream_);
-    output = compute(there).contiguous();
+    results = compute(there);
     // Waiting here, under the lock, costs the few microseconds until the next call's first kernel. In return nobody uses
     // memory of this batch any more when it goes back, whichever stream it came from, and `computing` tells the truth.
     compute_stream_->synchronize();
   }
   there.reset();
   const c10::StreamGuard on_copy(copy.get());
-  at::Tensor here = at::empty(output.sizes(), output.options().device(at::kCPU).pinned_memory(true));
-  here.copy_(output, /*non_blocking=*/true);
+  std::vector<at::Tensor> here;
+  for (const at::Tensor& result : results) {
+    here.push_back(at::empty(result.sizes(), result.options().device(at::kCPU).pinned_memory(true)));
+    here.back().copy_(result, /*non_blocking=*/true);
+  }
   copy.get().synchronize();
   return here;
 }

@@ -13,9 +13,12 @@ namespace {
 constexpr Bytes kMaxFile = mebibytes(4);
 constexpr std::chrono::hours kBearableFor{24};
 constexpr const char* kBearable = "bearable";
-/// Larger than a strip of the optimised path, so that the line through both holds beyond.
+/// Sides of the result: larger than a strip of the optimised path, so that the line through both holds beyond. Networks that
+/// enlarge work on strips of their input, and one of a small window would weigh more than all of its result.
 constexpr int kSmall = 256;
 constexpr int kLarge = 384;
+constexpr int kSmallEnlarged = 384;
+constexpr int kLargeEnlarged = 512;
 
 std::string text_of(const Measurements::Key& key) {
   return key.device + " | " + key.network + " | " + std::string(name_of(key.precision)) + (key.optimize ? "" : " | plain");
@@ -44,8 +47,10 @@ double CostModel::seconds_for(double pixels) const noexcept {
 
 Result<CostModel> measure_cost(Device& device, const NetworkInfo& network) {
   // Super-resolution works at the output's size; so do its windows.
-  const int small = round_up(kSmall / network.scale, network.multiple);
-  const int large = std::max(round_up(kLarge / network.scale, network.multiple), small + network.multiple);
+  const bool enlarges = network.scale > 1;
+  const int small = round_up((enlarges ? kSmallEnlarged : kSmall) / network.scale, network.multiple);
+  const int large =
+      std::max(round_up((enlarges ? kLargeEnlarged : kLarge) / network.scale, network.multiple), small + network.multiple);
   if (auto warmed = device.measure(network, {small, small}, 1); !warmed) return warmed.error();
   const auto first = device.measure(network, {small, small}, 1);
   if (!first) return first.error();

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "inference/cuda_settings.h"
 #include "inference/remote/model_server.h"
 #include "inference/simulated_device.h"
 #include "inference/tensor_cache.h"
@@ -73,8 +74,10 @@ TorchDevice::Kind gpu_kind(const at::Device& device, const std::string& descript
 
 int cuda_devices() { return cuda_is_there() ? at::accelerator::deviceCount() : 0; }
 
-TorchDevice::Kind cuda_kind(int index) {
-  return gpu_kind(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index)), "NVIDIA GPU " + std::to_string(index));
+TorchDevice::Kind cuda_kind(int index, bool deterministic) {
+  const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  set_up_cuda(device, deterministic);
+  return gpu_kind(device, "NVIDIA GPU " + std::to_string(index));
 }
 
 TorchDevice::Kind cpu_kind(const DeviceOptions& options) {
@@ -159,7 +162,7 @@ Result<TorchDevice::Kind> kind_of(const std::string& name, const DeviceOptions& 
                                          : std::to_string(count) + " of them, counted from cuda:0") +
                              "; use another one, or `device: cpu`");
   }
-  return cuda_kind(index);
+  return cuda_kind(index, options.deterministic);
 }
 
 }  // namespace

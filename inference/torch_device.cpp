@@ -1,8 +1,8 @@
 #include "inference/torch_device.h"
 
-#include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
+#include <ATen/core/CachingHostAllocator.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -13,10 +13,15 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "inference/batch_tensors.h"
 #include "inference/comparison.h"
 #include "inference/computing_scope.h"
+#include "inference/cuda_settings.h"
+#include "inference/device_log.h"
 #include "inference/identity.h"
 #include "inference/load_log.h"
+#include "inference/open_graphs.h"
+#include "inference/package_check.h"
 #include "inference/pixel_pool.h"
 #include "inference/tensor_cache.h"
 #include "inference/tensor_pictures.h"
@@ -28,27 +33,13 @@ constexpr std::array<std::string_view, 4> kMemoryWords{"out of memory", "ALLOC_F
                                                        "Insufficient memory"};
 
 /// Compares `network` with the plain fp32 path on a small picture. Throws what LibTorch throws.
-Result<void> check_against_plain(const NetworkInfo& info, const TorchNetwork& network, ForwardOptions options) {
-  const at::Tensor input = generated_input(info, validation_side(info));
-  const at::Tensor output = network.forward(input.to(options.device)).to(at::kCPU);
-  const Precision precision = options.precision;
-  options.optimize = false;
-  options.precision = Precision::kFp32;
-  auto plain = load_torch_network(info, options);
-  if (!plain) return plain.error();
-  const at::Tensor reference = (*plain)->forward(input.to(options.device)).to(at::kCPU);
-  const Check check = judge("plain fp32", difference_of(output, reference, info), precision);
-  if (check.passed) return {};
-  return make_error(ErrorCode::kDeviceFailed, "network " + info.name + " in " + std::string(name_of(precision)) + " on " +
-                                                  options.device.str() + " is refused: its " + check.measured +
-                                                  " from plain fp32 is " + std::to_string(check.difference.mean) +
-                                                  ", allowed are " + std::to_string(check.tolerance) + "; set `precision: fp32`");
-}
-
-/// For all devices of the process: a plain pass beside a TF32 one of another GPU may change its rounding.
-void allow_tf32(Precision precision) {
-  at::globalContext().setAllowTF32CuBLAS(precision == Precision::kTf32);
-  at::globalContext().setAllowTF32CuDNN(precision == Precision::kTf32);
+Result<void> check_against_plain(const NetworkInfo& info, const TorchNetwork& network, const ForwardOptions& options) {
+  const auto check = compare_with_plain(info, network, options, {validation_side(info), validation_side(info)});
+  if (!check) return check.error();
+  if (check->passed) return {};
+  return make_error(ErrorCode::kDeviceFailed, "network " + info.name + " in " + std::string(name_of(options.precision)) + " on " +
+                                                  options.device.str() + " is refused: " + refusal_of(*check).message +
+                                                  "; set `precision: fp32`");
 }
 
 /// Libraries below LibTorch (cuBLAS, cuDNN, OpenCV) have no exception of their own for it.
@@ -73,8 +64,17 @@ TorchDevice::TorchDevice(Kind kind, const DeviceOptions& options)
     : kind_(std::move(kind)),
       wanted_(options.precision),
       optimize_(options.optimize),
+      backend_{options.backend, options.compiled, kind_.default_batch, options.deterministic},
       lanes_(kind_.threads, options.deterministic),
-      streams_(kind_.device) {}
+      streams_(kind_.device) {
+  if (!options.cuda_graphs || !kind_.device.is_cuda()) return;
+  auto backend = open_graphs(kind_.device);
+  if (backend) {
+    graphs_ = std::make_unique<GraphCache>(kind_.traits.name, *std::move(backend));
+  } else {
+    warn_of_device(kind_.traits.name + " computes without CUDA graphs: " + backend.error().message);
+  }
+}
 
 TorchDevice::~TorchDevice() = default;
 
@@ -83,8 +83,14 @@ Error TorchDevice::failed(ErrorCode code, std::size_t windows, const std::string
 }
 
 Error TorchDevice::out_of_memory(std::size_t windows, cv::Size tensor) {
-  // What lies unused in LibTorch's own cache is in pieces of other sizes; the smaller batch that comes next may want them whole.
-  if (!kind_.is_cpu()) empty_device_cache();
+  if (!kind_.is_cpu()) {
+    streams_.alone([this] {
+      if (graphs_ && graphs_->held() > Bytes{0}) graphs_->give_up("its memory ran out");
+      // What lies unused in LibTorch's own cache is in pieces of other sizes; the smaller batch that comes next may want them
+      // whole.
+      empty_device_cache();
+    });
+  }
   return failed(
       ErrorCode::kOutOfDeviceMemory, windows,
       "tensors of " + std::to_string(tensor.width) + "x" + std::to_string(tensor.height) + " do not fit into its memory");
@@ -103,24 +109,41 @@ Result<void> TorchDevice::load(const NetworkInfo& network) {
   if (networks_.contains(network.id())) return {};
   if (auto same = has_not_changed(network); !same) return same;
   const PrecisionChoice choice = precision_for(network);
+  // On a GPU calls follow each other without waiting, so that one is issued while another one computes.
   ForwardOptions options{kind_.device, choice.precision, optimize_, kind_.strip_pixels};
+  options.calls = concurrency();
+  BackendChoice backend;
   try {
     const c10::InferenceMode inference;
     const CpuLanes::Share share(lanes_);
-    allow_tf32(choice.precision);
     auto built = load_torch_network(network, options);
     if (!built) return built.error();
     if (auto checked = check_against_plain(network, **built, options); !checked) return checked;
-    networks_[network.id()] = {std::move(*built), choice.precision, nullptr, ++loads_};
+    Chosen chosen = choose_backend(network, std::move(*built), options, backend_);
+    networks_[network.id()] = {std::move(chosen.network), choice.precision, nullptr, ++loads_};
+    backend = std::move(chosen.choice);
   } catch (const c10::Error& error) {
     return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what_without_backtrace());
   } catch (const std::exception& error) {
     return make_error(ErrorCode::kDeviceFailed, name() + " cannot run " + network.name + ": " + error.what());
   }
   TensorCache::instance().blocks().trim();
-  log_loaded(network, choice);
+  // Blocks belong to a stream, and loading used another one than computing will.
+  if (!kind_.is_cpu()) empty_device_cache();
+  if (kind_.device.is_cuda()) count_at_rest();
+  log_loaded(network, choice, backend);
+  {
+    const std::lock_guard lock(choices_lock_);
+    choices_[network.id()] = std::move(backend);
+  }
   forget_old_versions(network.name);
   return {};
+}
+
+BackendChoice TorchDevice::backend_for(const NetworkInfo& network) const {
+  const std::lock_guard lock(choices_lock_);
+  const auto found = choices_.find(network.id());
+  return found == choices_.end() ? BackendChoice{} : found->second;
 }
 
 void TorchDevice::forget_old_versions(const std::string& name) {
@@ -133,6 +156,11 @@ void TorchDevice::forget_old_versions(const std::string& name) {
       if (oldest == networks_.end() || it->second.order < oldest->second.order) oldest = it;
     }
     if (versions <= 2) return;
+    {
+      const std::lock_guard lock(choices_lock_);
+      choices_.erase(oldest->first);
+    }
+    if (graphs_) graphs_->forget(oldest->first);
     networks_.erase(oldest);
   }
 }
@@ -145,7 +173,7 @@ Result<const TorchNetwork*> TorchDevice::plain_of(Loaded& loaded, const NetworkI
     auto built = load_torch_network(info, {kind_.device, Precision::kFp32, false, kind_.strip_pixels});
     if (!built) return built.error();
     // Its weights were copied on another stream than the one that computes.
-    if (!kind_.is_cpu()) at::accelerator::synchronizeDevice(kind_.device.index());
+    if (!kind_.is_cpu()) streams_.alone([] {});
     loaded.plain = std::move(*built);
   }
   return loaded.plain.get();
@@ -160,6 +188,7 @@ Result<std::vector<Restored>> TorchDevice::restore(const NetworkInfo& network, c
   try {
     const c10::InferenceMode inference;
     const TorchNetwork* chosen = found->second.network.get();
+    if (measuring_) chosen = &chosen->for_any_shape();
     if (options.plain) {
       const auto plain = plain_of(found->second, network);
       if (!plain) return plain.error();
@@ -192,7 +221,7 @@ void TorchDevice::restore_by_one(const TorchNetwork& network, const NetworkInfo&
   for (std::size_t i = 0; i < windows.size(); ++i) {
     at::Tensor output;
     {
-      const at::Tensor input = to_tensor(info, tensor, windows.subspan(i, 1), false);
+      const at::Tensor input = to_tensor(info, tensor, windows.subspan(i, 1));
       output = network.forward(input);
     }
     to_pictures(info, output.contiguous(), windows.subspan(i, 1), restored.subspan(i, 1));
@@ -201,12 +230,19 @@ void TorchDevice::restore_by_one(const TorchNetwork& network, const NetworkInfo&
 
 void TorchDevice::restore_together(const TorchNetwork& network, Precision precision, const NetworkInfo& info, cv::Size tensor,
                                    std::span<const Window> windows, const RestoreOptions& options, std::span<Restored> restored) {
-  const auto compute = [&](const at::Tensor& input) {
-    allow_tf32(precision);
-    return network.forward(input);
+  const BatchLayout layout = lay_out(info, windows);
+  const auto compute = [&](const at::Tensor& packed) {
+    const auto forward = [&](const at::Tensor& pictures) {
+      allow_tf32(precision);
+      return network.forward(pictures);
+    };
+    const at::Tensor pictures = widen(packed, layout);
+    // The plain path is taken once in a while, and holds more than all the others would.
+    const bool may_recur = graphs_ && network.may_be_recorded() && !options.plain && !measuring_;
+    return narrow(may_recur ? graphs_->run(info.id(), pictures, forward) : forward(pictures), layout);
   };
-  const at::Tensor input = to_tensor(info, tensor, windows, streams_.pinned());
-  to_pictures(info, streams_.run(input, compute, options), windows, restored);
+  const at::Tensor input = to_tensor(info, tensor, windows, layout.depth, streams_.pinned());
+  to_pictures(layout, streams_.run(input, compute, options), restored);
 }
 
 Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tensor, int batch) {
@@ -219,12 +255,23 @@ Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tens
   if (network.companion == Companion::kRightView) window.companion = colour;
   const std::vector<Window> windows(static_cast<std::size_t>(batch), window);
 
+  // A replay takes no memory of its own, and what is held for it would be missing here.
+  measuring_ = true;
+  const struct End {
+    bool& measuring;
+    ~End() { measuring = false; }
+  } end{measuring_};
+  if (graphs_) graphs_->release();
+  // The first pass of a shape on a GPU also loads kernels and tries algorithms.
+  if (!kind_.is_cpu()) {
+    if (auto warmed_up = restore(network, tensor, windows); !warmed_up) return warmed_up.error();
+  }
   KeptBlocks& cpu = TensorCache::instance().blocks();
   const std::size_t before = cpu.begin_peak();
   std::int64_t weights = 0;
   if (!kind_.is_cpu()) {
     at::accelerator::resetPeakStats(kind_.device.index());
-    weights = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0).current;
+    weights = count_at_rest();
   }
   const auto start = std::chrono::steady_clock::now();
   auto restored = restore(network, tensor, windows);
@@ -237,18 +284,33 @@ Result<Footprint> TorchDevice::measure(const NetworkInfo& network, cv::Size tens
     const auto stats = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0);
     footprint.peak = Bytes{static_cast<std::uint64_t>(stats.peak - weights)};
   }
+  // Packages compute some shapes only, with more memory. Tiles are planned as if they were all like that.
+  const double ratio = std::max(1.0, backend_for(network).memory);
+  footprint.peak = Bytes{static_cast<std::uint64_t>(static_cast<double>(footprint.peak.value) * ratio)};
   return footprint;
 }
 
 std::optional<Bytes> TorchDevice::memory() const {
   if (kind_.is_cpu()) return std::nullopt;
-  return Bytes{at::accelerator::getMemoryInfo(kind_.device.index()).first};
+  const std::size_t free = at::accelerator::getMemoryInfo(kind_.device.index()).first;
+  if (!kind_.device.is_cuda()) return Bytes{free};
+  // What LibTorch keeps for the next batch is not free, but tensors can have it; what recorded passes hold they cannot.
+  const auto kept = at::accelerator::getDeviceStats(kind_.device.index()).reserved_bytes.at(0).current - at_rest_.load();
+  const Bytes held = graphs_ ? graphs_->held() : Bytes{0};
+  return Bytes{free} + Bytes{static_cast<std::uint64_t>(std::max<std::int64_t>(kept, 0))} - held;
 }
 
 void TorchDevice::give_back_memory() {
   TensorCache::instance().blocks().trim();
   PixelPool::instance().blocks().trim();
+  if (graphs_) graphs_->release();
   if (!kind_.is_cpu()) empty_device_cache();
+  if (kind_.device.is_cuda()) at::getHostAllocator(at::kCUDA)->empty_cache();
+}
+
+std::int64_t TorchDevice::count_at_rest() {
+  if (!kind_.is_cpu()) at_rest_ = at::accelerator::getDeviceStats(kind_.device.index()).allocated_bytes.at(0).current;
+  return at_rest_;
 }
 
 }  // namespace retouchd::inference

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "inference/backend_choice.h"
 #include "inference/cpu_lanes.h"
 #include "inference/device.h"
 #include "inference/device_streams.h"
+#include "inference/graph_cache.h"
 #include "inference/networks/torch_network.h"
 #include "inference/precision_choice.h"
 
@@ -41,6 +44,7 @@ class TorchDevice final : public Device {
   [[nodiscard]] PrecisionChoice precision_for(const NetworkInfo& network) const override {
     return choose_precision(network, kind_.traits, wanted_, optimize_);
   }
+  [[nodiscard]] BackendChoice backend_for(const NetworkInfo& network) const override;
   [[nodiscard]] Result<std::vector<Restored>> restore(const NetworkInfo& network, cv::Size tensor,
                                                       std::span<const Window> windows,
                                                       const RestoreOptions& options = {}) override;
@@ -65,6 +69,8 @@ class TorchDevice final : public Device {
                         std::span<const Window> windows, const RestoreOptions& options, std::span<Restored> restored);
   [[nodiscard]] Error failed(ErrorCode code, std::size_t windows, const std::string& reason) const;
   [[nodiscard]] Error out_of_memory(std::size_t windows, cv::Size tensor);
+  /// Notes what tensors have of a GPU while nobody computes, and returns it.
+  std::int64_t count_at_rest();
   [[nodiscard]] Result<void> has_not_changed(const NetworkInfo& network) const;
   /// Keeps two versions of each name: the new one, and the one that pictures under way began with.
   void forget_old_versions(const std::string& name);
@@ -72,11 +78,17 @@ class TorchDevice final : public Device {
   const Kind kind_;
   const std::optional<Precision> wanted_;
   const bool optimize_;
+  const BackendRequest backend_;
   CpuLanes lanes_;
   DeviceStreams streams_;
-  std::map<std::string, Loaded> networks_;  ///< by NetworkInfo::id(); changed by load() only
-  std::mutex plain_;                        // guards Loaded::plain
+  std::map<std::string, Loaded> networks_;        ///< by NetworkInfo::id(); changed by load() only
+  std::mutex plain_;                              // guards Loaded::plain
+  mutable std::mutex choices_lock_;               // guards choices_
+  std::map<std::string, BackendChoice> choices_;  ///< by NetworkInfo::id()
   std::uint64_t loads_ = 0;
+  std::atomic<std::int64_t> at_rest_ = 0;  ///< bytes of weights on a GPU
+  std::unique_ptr<GraphCache> graphs_;     ///< null: none are wanted, or there are none. In the turn of streams_
+  bool measuring_ = false;                 ///< by measure(), when nobody else is inside
 };
 
 /// The device that `options` name first. kDeviceFailed when it is not there; kBadConfig when it is a simulated one.

@@ -8,6 +8,8 @@
 #include <chrono>
 
 #include "inference/comparison.h"
+#include "inference/cuda_settings.h"
+#include "inference/fused_backend.h"
 #include "inference/networks/layers.h"
 #include "inference/networks/weight_reader.h"
 #include "inference/torch_device.h"
@@ -50,10 +52,11 @@ struct Timed {
   double seconds = 0;
 };
 
-Timed run(const TorchNetwork& network, const at::Tensor& input, const at::Device& device) {
+Timed run(const TorchNetwork& network, const at::Tensor& input, const ForwardOptions& options) {
+  allow_tf32(options.precision);
   const auto start = std::chrono::steady_clock::now();
   Timed timed;
-  timed.output = network.forward(input.to(device)).to(at::kCPU);
+  timed.output = network.forward(input.to(options.device)).to(at::kCPU);
   timed.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return timed;
 }
@@ -96,10 +99,11 @@ Result<ValidationReport> validate(const ValidationRequest& request) {
     report.input = {input.size(0), input.size(3), input.size(1), input.size(2)};
 
     ForwardOptions options{kind->device, choice.precision, request.device.optimize, kind->strip_pixels};
-    auto chosen = load_torch_network(network, options);
+    const bool fused = request.device.backend == Backend::kFused && request.device.optimize;
+    auto chosen = fused ? make_fused_network(network, options) : load_torch_network(network, options);
     if (!chosen) return chosen.error();
-    (void)run(**chosen, input, options.device);  // the first pass pays for memory and kernels
-    const Timed result = run(**chosen, input, options.device);
+    (void)run(**chosen, input, options);  // the first pass pays for memory and kernels
+    const Timed result = run(**chosen, input, options);
     report.seconds = result.seconds;
     if (golden.output.defined()) {
       if (golden.output.sizes() != result.output.sizes()) throw BadWeights("`output` is not of the size that the network gives");
@@ -110,7 +114,7 @@ Result<ValidationReport> validate(const ValidationRequest& request) {
       options.precision = Precision::kFp32;
       auto plain = load_torch_network(network, options);
       if (!plain) return plain.error();
-      const Timed reference = run(**plain, input, options.device);
+      const Timed reference = run(**plain, input, options);
       report.plain_seconds = reference.seconds;
       report.checks.push_back(judge("plain fp32", difference_of(result.output, reference.output, network), choice.precision));
     }

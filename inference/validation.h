@@ -52,8 +52,9 @@ struct ValidationReport {
   [[nodiscard]] bool passed() const;
 };
 
-/// Runs the network as the daemon would, and by the plain fp32 path, on the same input, and compares; with golden outputs those,
-/// too. kBadWeights, kDeviceFailed.
+/// Runs the network as the daemon would without packages (those are compared when they are made), through fused kernels where
+/// `backend` names them, and by the plain fp32 path, on the same input, and compares; with golden outputs those, too.
+/// kBadWeights, kDeviceFailed, also where there are no kernels.
 [[nodiscard]] Result<ValidationReport> validate(const ValidationRequest& request);
 
 }  // namespace retouchd::inference

@@ -107,9 +107,9 @@ Result<void> Decode::process(const RunPtr& run) {
     if (auto recorded = store_.record_decision(run->claim(), queue::to_text(run->decision)); !recorded) return recorded;
   }
 
-  run->computed_as = devices_.computed_as(run->network);
   const auto cost = devices_.prepare(run->network);
   if (!cost) return cost.error();
+  run->computed_as = devices_.computed_as(run->network);  // loading found the backend
 
   image::DecodeLimits limits = settings->limits;
   if (run->network.wants_srgb) limits.space = image::WorkingSpace::kExtendedSrgb;

@@ -25,7 +25,11 @@ DeviceGate::Turn::~Turn() {
 }
 
 inference::Measurements::Key DeviceGate::key_of(const inference::NetworkInfo& network) const {
-  return {device_.description(), network.id(), device_.precision_for(network).precision, optimize_};
+  // What compiled packages take is another matter; what measure() found out about them is kept apart.
+  const auto backend = device_.backend_for(network);
+  const bool is_usual = backend.backend == inference::Backend::kOptimized;
+  return {device_.description(), network.id() + (is_usual ? "" : " " + backend.name), device_.precision_for(network).precision,
+          optimize_};
 }
 
 std::optional<inference::CostModel> DeviceGate::known(const inference::NetworkInfo& network) const {

@@ -113,6 +113,8 @@ std::string DevicePool::computed_as(const inference::NetworkInfo& network) const
   for (const auto& member : members_) {
     text +=
         ", " + member->device->name() + " " + std::string(inference::name_of(member->device->precision_for(network).precision));
+    const inference::BackendChoice backend = member->device->backend_for(network);
+    if (backend.backend != inference::Backend::kOptimized) text += " " + backend.name;
   }
   return text;
 }

@@ -88,13 +88,21 @@ class StudentTiny(nn.Module):
         nn.init.zeros_(self.ending.weight)
         nn.init.zeros_(self.ending.bias)
 
+    def compute_in(self, body, edges):
+        """Changes the types of the numbers: of the first and last convolution, and of what lies between."""
+        self.to(body)
+        self.intro.to(edges)
+        self.ending.to(edges)
+        return self
+
     def forward(self, picture):
-        level1 = self.encoder1(self.intro(F.pixel_unshuffle(picture, 2)))
+        edges, body = self.intro.weight.dtype, self.down1.weight.dtype
+        level1 = self.encoder1(self.intro(F.pixel_unshuffle(picture, 2).to(edges)).to(body))
         level2 = self.encoder2(self.down1(level1))
         x = self.middle(self.down2(level2))
         x = self.decoder2(F.pixel_shuffle(self.up2(x), 2) + level2)
         x = self.decoder1(F.pixel_shuffle(self.up1(x), 2) + level1)
-        return picture + F.pixel_shuffle(self.ending(x), 2)
+        return picture + F.pixel_shuffle(self.ending(x.to(edges)), 2)
 
 
 def receptive_field(network, size=192):

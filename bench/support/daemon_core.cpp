@@ -76,10 +76,10 @@ DaemonCore::DaemonCore(const config::Config& config)
   options.file = config.state_dir / "jobs.sqlite";
   options.boot_id = "bench";
   store_ = value_or_give_up(queue::open_sqlite_job_store(options, system_clock()));
-  pipeline_ =
-      std::make_unique<daemon::Pipeline>(daemon::pipeline_options(config, engine_),
-                                         daemon::Pipeline::Surroundings{*store_, *engine_.codec, *engine_.networks, *engine_.devices, meter_,
-                                                                        system_clock(), [](queue::JobId, int, int) {}});
+  pipeline_ = std::make_unique<daemon::Pipeline>(
+      daemon::pipeline_options(config, engine_),
+      daemon::Pipeline::Surroundings{*store_, *engine_.codec, *engine_.networks, *engine_.devices, meter_, system_clock(),
+                                     [](queue::JobId, int, int) {}});
   store_->set_listener([this](const std::vector<queue::JobEvent>& events) {
     pipeline_->on_events(events);
     const Moment now = std::chrono::steady_clock::now();
@@ -138,8 +138,10 @@ std::int64_t DaemonCore::queued() const {
 
 void write_picture(const fs::path& file, cv::Size size, int seed) {
   static const cv::Mat photograph = [] {
-    const auto bytes =
-        value_or_give_up(read_file(fs::path(RETOUCHD_SOURCE_DIR) / "samples/astronaut-sigma25.jpg", mebibytes(64)));
+    // Programs that were carried to another machine find the pictures there.
+    const char* named = std::getenv("RETOUCHD_SOURCE");
+    const fs::path source = named == nullptr ? RETOUCHD_SOURCE_DIR : named;
+    const auto bytes = value_or_give_up(read_file(source / "samples/astronaut-sigma25.jpg", mebibytes(64)));
     return value_or_give_up(image::decode(bytes, {})).colour;
   }();
   image::Picture picture;

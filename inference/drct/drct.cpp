@@ -12,6 +12,7 @@
 #include "inference/drct/drct_upsampler.h"
 #include "inference/drct/drct_weights.h"
 #include "inference/drct/drct_window_attention.h"
+#include "inference/drct/drct_window_shifts.h"
 #include "inference/drct/drct_windows.h"
 #include "inference/networks/side_by_side.h"
 
@@ -114,7 +115,8 @@ class Group {
         if (last) {
           part.narrow(2, 0, config_.embed).add_(result);
         } else {
-          part.narrow(2, config_.width(i), config_.growth).copy_(at::leaky_relu(result, kSlope));
+          at::Tensor grown = part.narrow(2, config_.width(i), config_.growth);
+          at::leaky_relu_out(grown, result, kSlope);
         }
       });
     }
@@ -129,8 +131,9 @@ class Group {
     const at::Tensor flat = all.flatten(0, 1);
     const at::Tensor input =
         flat.narrow(1, 0, config_.width(i)).index_select(0, pixels).view({end - begin, all.size(1), config_.width(i)});
-    const at::Tensor result = stages_[i](input, shifted.runs(begin, end));
-    flat.narrow(1, config_.width(i), config_.growth).index_copy_(0, pixels, at::leaky_relu(result, kSlope).flatten(0, 1));
+    at::Tensor result = stages_[i](input, shifted.runs(begin, end));
+    at::leaky_relu_(result, kSlope);
+    flat.narrow(1, config_.width(i), config_.growth).index_copy_(0, pixels, result.flatten(0, 1));
   }
 
   DrctConfig config_;
@@ -143,6 +146,7 @@ class Drct final : public TorchNetwork {
       : config_(config),
         types_(options),
         most_windows_(std::max<std::int64_t>(1, options.strip_pixels / kStripPixelsPerPixel / (config.window * config.window))),
+        shifts_(config.window, config.window / 2, options.device),
         mean_(drct_mean(options.device)),
         first_(std::move(weights.first)),
         first_norm_(std::move(weights.first_norm)),
@@ -175,26 +179,27 @@ class Drct final : public TorchNetwork {
   at::Tensor body(const at::Tensor& pictures) const {
     const auto height = pictures.size(1);
     const auto width = pictures.size(2);
-    at::Tensor all = room_for_groups(cut_windows(first_norm_(first(pictures).to(types_.between)), config_.window));
-    const ShiftedWindows shifted =
-        shift_windows(pictures.size(0), height, width, config_.window, config_.window / 2, pictures.device());
+    at::Tensor all = room_for_groups(first_norm_(first(pictures).to(types_.between)));
+    const ShiftedWindows shifted = shifts_.of(pictures.size(0), height, width);
     for (const Group& group : groups_) group(all, shifted, most_windows_);
     const at::Tensor map = join_windows(all.narrow(2, 0, config_.embed), config_.window, height, width);
     all.reset();
     return body_norm_(map).to(types_.convolutions);
   }
 
-  /// [windows, w*w, C] -> [windows, w*w, C + 4 * growth]
-  at::Tensor room_for_groups(const at::Tensor& windows) const {
-    const auto channels = config_.width(DrctConfig::kStages - 1);
-    at::Tensor all = at::empty({windows.size(0), windows.size(1), channels}, windows.options());
-    all.narrow(2, 0, config_.embed).copy_(windows);
+  /// [N, H, W, C] -> [windows, w*w, C + 4 * growth]
+  at::Tensor room_for_groups(const at::Tensor& map) const {
+    const auto area = config_.window * config_.window;
+    const auto windows = map.size(0) * map.size(1) * map.size(2) / area;
+    at::Tensor all = at::empty({windows, area, config_.width(DrctConfig::kStages - 1)}, map.options());
+    cut_windows_into(all.narrow(2, 0, config_.embed), map, config_.window);
     return all;
   }
 
   DrctConfig config_;
   Types types_;
   std::int64_t most_windows_;
+  WindowShifts shifts_;
   at::Tensor mean_;
   Convolution first_;
   DrctNorm first_norm_;

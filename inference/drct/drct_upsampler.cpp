@@ -23,7 +23,10 @@ DrctUpsampler::DrctUpsampler(DrctWeights& weights, const DrctConfig& config, con
       convolutions_(std::move(weights.upsample)),
       last_(std::move(weights.last)),
       mean_(drct_mean(options.device)) {
-  for (Convolution& convolution : convolutions_) convolution.to(options.edges());
+  for (Convolution& convolution : convolutions_) {
+    order_for_spreading(convolution, enlargement_);
+    convolution.to(options.edges());
+  }
   last_.to(options.edges());
 }
 
@@ -49,7 +52,7 @@ at::Tensor DrctUpsampler::operator()(const at::Tensor& features) const {
 at::Tensor DrctUpsampler::enlarge(at::Tensor x) const {
   for (const Convolution& convolution : convolutions_) {
     x = convolution(x);
-    x = pixel_shuffle(x, enlargement_);
+    x = spread_pixels(x, enlargement_);
   }
   return last_(x);
 }

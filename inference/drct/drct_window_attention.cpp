@@ -4,8 +4,8 @@
 #include <ATen/TensorOperators.h>
 
 #include <cmath>
+#include <tuple>
 #include <utility>
-#include <vector>
 
 namespace retouchd::inference {
 namespace {
@@ -31,6 +31,18 @@ at::Tensor attend_by_window(const at::Tensor& q, const at::Tensor& k, const at::
   return result;
 }
 
+/// softmax(scale * q k^T + bias) v for [windows, heads, w*w, d] -> [windows, w*w, heads, d], contiguous; bias [heads, w*w, w*w].
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias, double scale) {
+  if (q.is_cpu() && q.scalar_type() == at::kBFloat16) return attend_by_window(q, k, v, bias, scale).transpose(1, 2);
+  if (q.is_cuda() && bias.size(2) % kMultiple == 0) {
+    // By name: scaled_dot_product_attention() chooses cuDNN's on Hopper and Blackwell, which builds a plan for each number of
+    // windows, and where it finds no other an attention that writes all scores to memory.
+    const at::Tensor same = bias.unsqueeze(0).expand({q.size(0), -1, -1, -1});
+    return std::get<0>(at::_scaled_dot_product_efficient_attention(q, k, v, same, false, 0.0, false, scale)).transpose(1, 2);
+  }
+  return at::scaled_dot_product_attention(q, k, v, bias.unsqueeze(0), 0.0, false, scale).transpose(1, 2).contiguous();
+}
+
 }  // namespace
 
 DrctWindowAttention::DrctWindowAttention(DrctStage& stage, const at::Tensor& masks, at::ScalarType type)
@@ -54,17 +66,14 @@ at::Tensor DrctWindowAttention::operator()(const at::Tensor& x, std::span<const 
   const at::Tensor projected = qkv_(x);
   // [3, windows, heads, w*w, d]
   const at::Tensor parts = projected.view({x.size(0), x.size(1), 3, heads_, -1}).permute({2, 0, 3, 1, 4});
-  std::vector<at::Tensor> results;
-  results.reserve(runs.size());
+  const at::Tensor result = at::empty(x.sizes(), x.options());
   for (const WindowRun& run : runs) {
     const at::Tensor part = parts.narrow(1, run.begin, run.end - run.begin);
-    const at::Tensor bias = bias_[static_cast<std::int64_t>(run.kind)];
-    results.push_back(x.is_cpu() && x.scalar_type() == at::kBFloat16
-                          ? attend_by_window(part[0], part[1], part[2], bias, scale_)
-                          : at::scaled_dot_product_attention(part[0], part[1], part[2], bias.unsqueeze(0), 0.0, false, scale_));
+    const at::Tensor mixed = attend(part[0], part[1], part[2], bias_[static_cast<std::int64_t>(run.kind)], scale_);
+    at::Tensor out = result.narrow(0, run.begin, run.end - run.begin).flatten(0, 1);
+    at::addmm_out(out, out_.bias, mixed.view({out.size(0), -1}), out_.weight.t());
   }
-  const at::Tensor result = results.size() == 1 ? results.front() : at::cat(results);
-  return out_(result.transpose(1, 2).reshape({x.size(0), x.size(1), -1}));
+  return result;
 }
 
 }  // namespace retouchd::inference

@@ -12,8 +12,9 @@ namespace retouchd::inference {
 /// The attention of a stage, from the projection to q, k and v to the one of the result.
 ///
 /// The channels of a head are padded with zeros to a multiple of 8, in the projections' weights, so that nothing is padded while
-/// running and results stay exact: GPUs' fused attention needs the multiple for 16-bit types, CPUs gain 5 to 15 % by it. Position
-/// bias and mask are added once, when the network is loaded.
+/// running and results stay exact: GPUs' fused attention needs the multiple for 16-bit types, CPUs gain 5 to 15 % by it. (Not of
+/// 32: that kernel takes channels by 32 and fills what is missing with zeros itself, so only q, k and v would grow.) Position
+/// bias and mask are added once, when the network is loaded; windows of one kind share them, at a stride of 0 between windows.
 class DrctWindowAttention {
  public:
   /// Takes qkv, attention_out and position_bias off `stage`. `masks`: window_masks(), or undefined for windows not shifted.

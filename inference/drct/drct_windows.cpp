@@ -7,10 +7,23 @@
 
 namespace retouchd::inference {
 
-at::Tensor cut_windows(const at::Tensor& map, std::int64_t window) {
+namespace {
+
+/// [N, H, W, C] as [N, rows, columns, w, w, C]. A view.
+at::Tensor by_window(const at::Tensor& map, std::int64_t window) {
   return map.view({map.size(0), map.size(1) / window, window, map.size(2) / window, window, map.size(3)})
-      .permute({0, 1, 3, 2, 4, 5})
-      .reshape({-1, window * window, map.size(3)});
+      .permute({0, 1, 3, 2, 4, 5});
+}
+
+}  // namespace
+
+at::Tensor cut_windows(const at::Tensor& map, std::int64_t window) {
+  return by_window(map, window).reshape({-1, window * window, map.size(3)});
+}
+
+void cut_windows_into(const at::Tensor& windows, const at::Tensor& map, std::int64_t window) {
+  const at::Tensor cut = by_window(map, window);
+  windows.view(cut.sizes()).copy_(cut);
 }
 
 at::Tensor join_windows(const at::Tensor& windows, std::int64_t window, std::int64_t height, std::int64_t width) {

@@ -11,6 +11,9 @@ namespace retouchd::inference {
 /// Copies.
 [[nodiscard]] at::Tensor cut_windows(const at::Tensor& map, std::int64_t window);
 
+/// The same into `windows` [N * windows, w*w, C], which need not be contiguous.
+void cut_windows_into(const at::Tensor& windows, const at::Tensor& map, std::int64_t window);
+
 /// The map [N, height, width, C] that was cut into these windows, contiguous. Copies.
 [[nodiscard]] at::Tensor join_windows(const at::Tensor& windows, std::int64_t window, std::int64_t height, std::int64_t width);
 
@@ -37,6 +40,7 @@ struct ShiftedWindows {
   [[nodiscard]] std::vector<WindowRun> runs(std::int64_t begin, std::int64_t end) const;
 };
 
+/// Does not wait for the device.
 [[nodiscard]] ShiftedWindows shift_windows(std::int64_t batch, std::int64_t height, std::int64_t width, std::int64_t window,
                                            std::int64_t shift, const at::Device& device);
 

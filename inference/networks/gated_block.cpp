@@ -10,12 +10,6 @@ namespace {
 
 constexpr double kNormEpsilon = 1e-6;
 
-/// First half of the channels times the second half.
-at::Tensor gate(const at::Tensor& x) {
-  const auto halves = x.chunk(2, -1);
-  return halves[0] * halves[1];
-}
-
 /// Folds the scale of a residual into the projection before it.
 void fold(Pointwise& layer, const at::Tensor& scale) {
   layer.weight = (layer.weight * scale.view({-1, 1})).contiguous();
@@ -31,7 +25,7 @@ GatedBlock::GatedBlock(WeightReader& weights, const std::string& name, std::int6
       norm2_weight_(weights.take(name + ".norm2.weight", {channels})),
       norm2_bias_(weights.take(name + ".norm2.bias", {channels})),
       expand1_(take_pointwise(weights, name + ".conv1", channels, 2 * channels)),
-      depthwise_(take_convolution(weights, name + ".conv2", {2 * channels, 2 * channels, 3, 1, 2 * channels})),
+      depthwise_gate_(take_convolution(weights, name + ".conv2", {2 * channels, 2 * channels, 3, 1, 2 * channels})),
       project1_(take_pointwise(weights, name + ".conv3", channels, channels)),
       expand2_(take_pointwise(weights, name + ".conv4", channels, 2 * channels)),
       project2_(take_pointwise(weights, name + ".conv5", channels, channels)) {
@@ -39,14 +33,14 @@ GatedBlock::GatedBlock(WeightReader& weights, const std::string& name, std::int6
   fold(project2_, weights.take(name + ".gamma", {1, channels, 1, 1}));
 }
 
-void GatedBlock::to(at::ScalarType type) {
+void GatedBlock::prepare(at::ScalarType type, const kernels::KernelSet* kernels) {
   for (at::Tensor* part : {&norm1_weight_, &norm1_bias_, &norm2_weight_, &norm2_bias_}) *part = part->to(type);
   for (Pointwise* layer : {&expand1_, &project1_, &expand2_, &project2_}) layer->to(type);
-  depthwise_.to(type);
+  depthwise_gate_.prepare(type, kernels);
 }
 
 at::Tensor GatedBlock::operator()(at::Tensor x) const {
-  x += project1_(gate(depthwise_(expand1_(at::layer_norm(x, {channels_}, norm1_weight_, norm1_bias_, kNormEpsilon)))));
+  x += project1_(depthwise_gate_(expand1_(at::layer_norm(x, {channels_}, norm1_weight_, norm1_bias_, kNormEpsilon))));
   x += project2_(gate(expand2_(at::layer_norm(x, {channels_}, norm2_weight_, norm2_bias_, kNormEpsilon))));
   return x;
 }

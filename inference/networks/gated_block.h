@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "inference/networks/depthwise_gate.h"
 #include "inference/networks/layers.h"
 
 namespace retouchd::inference {
@@ -17,7 +18,8 @@ class GatedBlock {
   /// Takes `<name>.norm1.weight` and so on. Throws BadWeights.
   GatedBlock(WeightReader& weights, const std::string& name, std::int64_t channels);
 
-  void to(at::ScalarType type);
+  /// `kernels`: see DepthwiseGate.
+  void prepare(at::ScalarType type, const kernels::KernelSet* kernels);
 
   /// [N, H, W, channels]. Works in place on `x`, which the caller hands over.
   [[nodiscard]] at::Tensor operator()(at::Tensor x) const;
@@ -26,7 +28,7 @@ class GatedBlock {
   std::int64_t channels_;
   at::Tensor norm1_weight_, norm1_bias_, norm2_weight_, norm2_bias_;
   Pointwise expand1_;
-  Convolution depthwise_;
+  DepthwiseGate depthwise_gate_;
   Pointwise project1_, expand2_, project2_;
 };
 

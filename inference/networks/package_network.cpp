@@ -6,8 +6,6 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <mutex>
-
 #include "inference/networks/layers.h"
 
 namespace retouchd::inference {
@@ -41,6 +39,7 @@ class ScriptedNetwork final : public TorchNetwork {
     TORCH_CHECK(output.isTensor(), "the module returned a ", output.tagKind(), " where a tensor is expected");
     return result_of(info_, output.toTensor(), input);
   }
+  bool may_be_recorded() const override { return false; }
 
  private:
   const NetworkInfo info_;
@@ -51,44 +50,71 @@ class ScriptedNetwork final : public TorchNetwork {
 /// installation scripts/setup makes one without content, as PyTorch's own would ask for CUDA's libraries.)
 void provide_libtorch() { static const auto* const loaded [[maybe_unused]] = ::dlopen("libtorch.so", RTLD_NOW | RTLD_GLOBAL); }
 
+/// The package has as many runners as there are calls at once, and lets those wait that find none; weights exist once.
 class CompiledNetwork final : public TorchNetwork {
  public:
-  CompiledNetwork(NetworkInfo info, const at::Device& device)
+  CompiledNetwork(NetworkInfo info, const std::filesystem::path& file, const ForwardOptions& options)
       : info_(std::move(info)),
-        package_(info_.weights.string(), "model", /*run_single_threaded=*/false, /*num_runners=*/1, device.index()) {}
+        package_(file.string(), "model", /*run_single_threaded=*/false, static_cast<std::size_t>(options.calls),
+                 options.device.index()) {}
 
   at::Tensor forward(const at::Tensor& input) const override {
-    const std::lock_guard lock(mutex_);  // one runner has one set of buffers
     const auto outputs = package_.run(arguments_of(info_, input));
     TORCH_CHECK(outputs.size() == 1, "the package returned ", outputs.size(), " tensors where one is expected");
     return result_of(info_, outputs.front(), input);
   }
+  bool may_be_recorded() const override { return false; }
 
  private:
   const NetworkInfo info_;
-  mutable std::mutex mutex_;
   mutable torch::inductor::AOTIModelPackageLoader package_;
 };
 
-}  // namespace
+std::unique_ptr<TorchNetwork> open_inductor(const NetworkInfo& info, const std::filesystem::path& file,
+                                            const ForwardOptions& options) {
+  provide_libtorch();
+  return std::make_unique<CompiledNetwork>(info, file, options);
+}
 
-Result<std::unique_ptr<TorchNetwork>> open_package(const NetworkInfo& info, const ForwardOptions& options) {
-  const auto bad = [&info](const std::string& reason) {
-    return make_error(ErrorCode::kBadWeights, info.weights.string() + " cannot be opened: " + reason);
+std::unique_ptr<TorchNetwork> open_script(const NetworkInfo& info, const std::filesystem::path& file,
+                                          const ForwardOptions& options) {
+  auto module = torch::jit::load(file.string(), options.device);
+  module.eval();
+  return std::make_unique<ScriptedNetwork>(info, std::move(module));
+}
+
+/// Calls `open`; what it throws is kBadWeights.
+template <class Open>
+Result<std::unique_ptr<TorchNetwork>> guarded(const std::filesystem::path& file, const Open& open) {
+  const auto bad = [&file](const std::string& reason) {
+    return make_error(ErrorCode::kBadWeights, file.string() + " cannot be opened: " + reason);
   };
   try {
-    if (info.architecture == "aotinductor") {
-      provide_libtorch();
-      return std::unique_ptr<TorchNetwork>(std::make_unique<CompiledNetwork>(info, options.device));
-    }
-    auto module = torch::jit::load(info.weights.string(), options.device);
-    module.eval();
-    return std::unique_ptr<TorchNetwork>(std::make_unique<ScriptedNetwork>(info, std::move(module)));
+    return open();
   } catch (const c10::Error& error) {
     return bad(error.what_without_backtrace());
   } catch (const std::exception& error) {
     return bad(error.what());
   }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TorchNetwork>> open_package(const NetworkInfo& info, const ForwardOptions& options) {
+  return guarded(info.weights, [&] {
+    return info.architecture == "aotinductor" ? open_inductor(info, info.weights, options)
+                                              : open_script(info, info.weights, options);
+  });
+}
+
+Result<std::unique_ptr<TorchNetwork>> open_compiled(const NetworkInfo& info, const CompiledPackage& package,
+                                                    const ForwardOptions& options) {
+  if (package.compiler != "tensorrt") return guarded(package.file, [&] { return open_inductor(info, package.file, options); });
+  if (::dlopen(package.runtime.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    return make_error(ErrorCode::kBadWeights, package.file.string() + " needs TensorRT's runtime, which was at " +
+                                                  package.runtime.string() + " when it was made: " + ::dlerror());
+  }
+  return guarded(package.file, [&] { return open_script(info, package.file, options); });
 }
 
 }  // namespace retouchd::inference

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "inference/compiled_cache.h"
 #include "inference/networks/torch_network.h"
 
 namespace retouchd::inference {
@@ -13,5 +14,9 @@ namespace retouchd::inference {
 /// other view) as a second argument where its manifest names one. It returns one tensor of the same layout. What it computes in
 /// is its own affair: `options.precision` and `optimize` change nothing. kBadWeights when it cannot be opened.
 [[nodiscard]] Result<std::unique_ptr<TorchNetwork>> open_package(const NetworkInfo& info, const ForwardOptions& options);
+
+/// A package of the cache, which computes `info` for tiles of one shape. kBadWeights when it cannot be opened.
+[[nodiscard]] Result<std::unique_ptr<TorchNetwork>> open_compiled(const NetworkInfo& info, const CompiledPackage& package,
+                                                                  const ForwardOptions& options);
 
 }  // namespace retouchd::inference

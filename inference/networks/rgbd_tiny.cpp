@@ -26,7 +26,8 @@ class Fusion {
       : gate_(take_pointwise(weights, name + ".gate", 2 * channels, channels)) {}
 
   at::Tensor operator()(const at::Tensor& colour, const at::Tensor& depth) const {
-    return at::sigmoid(gate_(at::cat({colour, depth}, -1))).mul_(colour).add_(depth);
+    at::Tensor share = gate_(at::cat({colour, depth}, -1));
+    return at::addcmul(depth, at::sigmoid_(share), colour);
   }
 
  private:
@@ -83,7 +84,10 @@ class RgbdTiny final : public TorchNetwork {
         decoder2_(take_gated_blocks(weights, "decoder2", 2 * width, static_cast<int>(encoder2_.size()))),
         up1_(take_pointwise(weights, "up1", 2 * width, 4 * width, false)),
         decoder1_(take_gated_blocks(weights, "decoder1", width, static_cast<int>(encoder1_.size()))),
-        ending_(take_convolution(weights, "ending", {width, 12})) {}
+        ending_(take_convolution(weights, "ending", {width, 12})) {
+    for (Pointwise* layer : {&up1_, &up2_}) order_for_spreading(*layer, 2);
+    order_for_spreading(ending_, 2);
+  }
 
   /// [N, H, W, 3]: the correction, and the logits of `near` and `far` (that of the filled value is 0).
   at::Tensor mix(const at::Tensor& colour, const at::Tensor& seen) const {
@@ -93,9 +97,9 @@ class RgbdTiny final : public TorchNetwork {
     const at::Tensor first = run(encoder1_, fuse1_(colour1, depth_intro_(pixel_unshuffle(seen, 2))));
     const at::Tensor second = run(encoder2_, fuse2_(colour2, down1_(first)));
     at::Tensor x = run(middle_, fuse3_(colour3, down2_(second)));
-    x = run(decoder2_, pixel_shuffle(up2_(x), 2).add_(second));
-    x = run(decoder1_, pixel_shuffle(up1_(x), 2).add_(first));
-    return pixel_shuffle(ending_(x), 2);
+    x = run(decoder2_, spread_pixels(up2_(x), 2, second));
+    x = run(decoder1_, spread_pixels(up1_(x), 2, first));
+    return spread_pixels(ending_(x), 2);
   }
 
   Convolution colour_intro_;

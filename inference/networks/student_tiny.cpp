@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "inference/networks/gated_block.h"
+#include "inference/networks/kernel_call.h"
 #include "inference/networks/layers.h"
 
 namespace retouchd::inference {
@@ -17,15 +18,16 @@ class StudentTiny final : public TorchNetwork {
  public:
   StudentTiny(WeightReader& weights, const ForwardOptions& options)
       : StudentTiny(weights, width_of(weights), options.optimize ? options.body() : at::kFloat,
-                    options.optimize ? options.edges() : at::kFloat) {}
+                    options.optimize ? options.edges() : at::kFloat, options.kernels) {}
 
   at::Tensor forward(const at::Tensor& pictures) const override {
+    if (kernels_ != nullptr) use_device(*kernels_, pictures.device());
     const at::Tensor first = run(encoder1_, intro_(pixel_unshuffle(pictures, 2).to(edges_)).to(body_));
     const at::Tensor second = run(encoder2_, down1_(first));
     at::Tensor x = run(middle_, down2_(second));
-    x = run(decoder2_, pixel_shuffle(up2_(x), 2).add_(second));
-    x = run(decoder1_, pixel_shuffle(up1_(x), 2).add_(first));
-    return pixel_shuffle(ending_(x.to(edges_)).to(at::kFloat), 2).add_(pictures);
+    x = run(decoder2_, spread_pixels(up2_(x), 2, second));
+    x = run(decoder1_, spread_pixels(up1_(x), 2, first));
+    return spread_pixels(ending_(x.to(edges_)), 2, pictures);
   }
 
  private:
@@ -35,8 +37,10 @@ class StudentTiny final : public TorchNetwork {
     return shape[0];
   }
 
-  StudentTiny(WeightReader& weights, std::int64_t width, at::ScalarType body, at::ScalarType edges)
-      : body_(body),
+  StudentTiny(WeightReader& weights, std::int64_t width, at::ScalarType body, at::ScalarType edges,
+              const kernels::KernelSet* kernels)
+      : kernels_(kernels),
+        body_(body),
         edges_(edges),
         intro_(take_convolution(weights, "intro", {12, width})),
         encoder1_(take_gated_blocks(weights, "encoder1", width)),
@@ -49,14 +53,17 @@ class StudentTiny final : public TorchNetwork {
         up1_(take_pointwise(weights, "up1", 2 * width, 4 * width, false)),
         decoder1_(take_gated_blocks(weights, "decoder1", width, static_cast<int>(encoder1_.size()))),
         ending_(take_convolution(weights, "ending", {width, 12})) {
+    for (Pointwise* layer : {&up1_, &up2_}) order_for_spreading(*layer, 2);
+    order_for_spreading(ending_, 2);
     for (Convolution* layer : {&intro_, &ending_}) layer->to(edges);
     for (Convolution* layer : {&down1_, &down2_}) layer->to(body);
     for (Pointwise* layer : {&up1_, &up2_}) layer->to(body);
     for (auto* blocks : {&encoder1_, &encoder2_, &middle_, &decoder2_, &decoder1_}) {
-      for (GatedBlock& block : *blocks) block.to(body);
+      for (GatedBlock& block : *blocks) block.prepare(body, kernels);
     }
   }
 
+  const kernels::KernelSet* kernels_;
   at::ScalarType body_;
   at::ScalarType edges_;
   Convolution intro_;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "inference/kernels/launch.h"
 #include "inference/network_info.h"
 #include "inference/precision.h"
 #include "inference/weights/weight_file.h"
@@ -20,6 +21,10 @@ struct ForwardOptions {
   /// The optimised path works on strips of about this many pixels where it can, so that wide activations never exist whole.
   /// On a CPU a strip should stay in the caches; on a GPU it should keep the device busy.
   std::int64_t strip_pixels = 16384;
+  /// Kernels of our own instead of LibTorch's operations, for networks that have some (fused_obstacle()).
+  const kernels::KernelSet* kernels = nullptr;
+  /// Packages: calls of forward() that compute at the same time.
+  int calls = 1;
 
   /// The type of weights and activations between the first and the last convolution.
   [[nodiscard]] at::ScalarType body() const noexcept {
@@ -43,6 +48,12 @@ class TorchNetwork {
   /// [N, H*scale, W*scale, NetworkInfo::output_channels()] fp32, not clamped. Colours are in [0, NetworkInfo::range], depth is in
   /// metres (0: unknown). Contiguous in and out: channels lie innermost, as in pictures. Called under InferenceMode.
   [[nodiscard]] virtual at::Tensor forward(const at::Tensor& input) const = 0;
+
+  /// The part that computes tiles of any shape alike: what measurements of a few shapes tell something about.
+  [[nodiscard]] virtual const TorchNetwork& for_any_shape() const { return *this; }
+
+  /// Whether forward() can become part of a CUDA graph. Code of others may wait for events, which no recording allows.
+  [[nodiscard]] virtual bool may_be_recorded() const { return true; }
 };
 
 /// Reads the network's file and builds it. kBadWeights.

@@ -5,24 +5,10 @@
 
 #include <algorithm>
 
+#include "inference/restormer/restormer_rewrites.h"
 #include "inference/restormer/strip_operations.h"
 
 namespace retouchd::inference {
-namespace {
-
-Pointwise folded(const RestormerBlock::Norm& norm, const Pointwise& pointwise) {
-  Pointwise result;
-  result.weight = pointwise.weight * norm.weight;
-  result.bias = pointwise.bias;
-  if (norm.bias.defined()) {
-    const at::Tensor shift = pointwise.weight.mv(norm.bias);
-    result.bias = result.bias.defined() ? result.bias + shift : shift;
-  }
-  return result;
-}
-
-}  // namespace
-
 LeanExpansion::LeanExpansion(const RestormerBlock::Norm& norm, const Pointwise& pointwise, const LeanNumbers& numbers, bool int8)
     : centred_(norm.bias.defined()), body_(numbers.body), pointwise_(folded(norm, pointwise), numbers.body, int8) {}
 

@@ -11,9 +11,7 @@
 namespace retouchd::inference {
 
 /// What both halves of a block begin with: norm, then a 1x1 convolution to more channels; a 3x3 convolution of whatever kind
-/// follows. The norm's weight and bias are folded into the 1x1 convolution:
-///
-///   W (n * w + b) + c  =  (W diag(w)) n + (W b + c)      n: the normalised pixel
+/// follows. The norm's weight and bias are folded into the 1x1 convolution (restormer_rewrites.h).
 class LeanExpansion {
  public:
   LeanExpansion() = default;

@@ -141,7 +141,7 @@ def assert_settled(daemon, count, ends=("done",)):
     there = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (daemon.home / "out").rglob("*")}
     assert there == results
     until(lambda: not list((daemon.home / "state/escalated").iterdir()), "an empty folder `escalated`", timeout=20)
-    assert not leftovers(daemon.home / "state")
+    assert leftovers(daemon.home / "state") == []
 
 
 def the_job_of(daemon):

@@ -115,7 +115,8 @@ TEST(CostModel, IsAStraightLineThatNeverGoesBelowZero) {
 
 class MeasuredCost : public testing::Test {
  protected:
-  /// The model comes from windows of 256 and 384 pixels (of the result); a larger one of another shape must follow it.
+  /// The model comes from windows of 256 and 384 pixels (of the result; 384 and 512 where it enlarges); a larger one of another
+  /// shape must follow it.
   static void expect_prediction(const NetworkInfo& network, cv::Size other) {
     const auto device = cpu_device();
     const auto loaded = device->load(network);

@@ -1,15 +1,23 @@
 // The built-in network in C++ against the tensors that training/export.py computed with the same weights in Python.
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <opencv2/core.hpp>
+#include <thread>
+#include <vector>
 
 #include "base/file.h"
 #include "golden_networks.h"
 #include "inference/device.h"
+#include "inference/networks/torch_network.h"
 #include "inference/registry.h"
 #include "inference/weights/safetensors.h"
+#include "tests/emulator/emulated_kernels.h"
 #include "weight_files.h"
 
 namespace retouchd::inference {
@@ -128,6 +136,66 @@ TEST_F(StudentTiny, ANetworkThatWasNotLoadedIsAnErrorNotACrash) {
   unknown.name = "never loaded";
   const std::vector<Window> windows{{random_picture(64, 64, CV_8UC3, 4), {}}};
   EXPECT_FALSE(device_->restore(unknown, {64, 64}, windows));
+}
+
+class StudentTinyForward : public testing::Test {
+ protected:
+  static std::unique_ptr<TorchNetwork> build(Precision precision, const kernels::KernelSet* kernels = nullptr) {
+    ForwardOptions options;
+    options.precision = precision;
+    options.kernels = kernels;
+    auto network = load_torch_network(listed(kModels / "student-tiny.safetensors"), options);
+    if (!network) throw std::runtime_error(network.error().message);
+    return std::move(*network);
+  }
+
+  /// [1, H, W, 3]: a picture, not noise.
+  static at::Tensor picture() {
+    const auto golden = read_safetensors(kModels / "student-tiny.golden.safetensors");
+    if (!golden) throw std::runtime_error(golden.error().message);
+    const cv::Mat pixels = picture_of(*golden, "input");
+    return at::from_blob(pixels.data, {1, pixels.rows, pixels.cols, 3}, at::kFloat).clone();
+  }
+
+  const c10::InferenceMode inference_;
+};
+
+TEST_F(StudentTinyForward, EveryPrecisionIsWithinItsTolerance) {
+  const at::Tensor input = picture();
+  const at::Tensor exact = build(Precision::kFp32)->forward(input);
+  const auto error_of = [&](Precision precision) {
+    return (build(precision)->forward(input) - exact).abs().mean().item<double>();
+  };
+  for (const Precision precision : {Precision::kFp16, Precision::kBf16, Precision::kMixed})
+    EXPECT_LT(error_of(precision), tolerance_of(precision)) << name_of(precision);
+  EXPECT_LT(error_of(Precision::kFp16), 2e-4);  // by far the closest, and nothing in this network leaves its range
+}
+
+/// CUDA's, run by the emulator.
+TEST_F(StudentTinyForward, ThroughKernelsIsAsNear) {
+  const at::Tensor input = picture().narrow(1, 0, 32).narrow(2, 0, 48).contiguous();
+  const at::Tensor exact = build(Precision::kFp32)->forward(input);
+  for (const Precision precision : {Precision::kFp16, Precision::kMixed}) {
+    const at::Tensor output = build(precision, &emulator::emulated_kernels())->forward(input);
+    EXPECT_LT((output - exact).abs().mean().item<double>(), tolerance_of(precision)) << name_of(precision);
+    EXPECT_GT((output - build(precision)->forward(input)).abs().max().item<double>(), 0) << "the kernels were not asked";
+  }
+}
+
+TEST_F(StudentTinyForward, SeveralAtOnceGiveWhatOneGives) {
+  const auto network = build(Precision::kFp32);
+  const at::Tensor input = picture();
+  const at::Tensor alone = network->forward(input);
+  std::array<at::Tensor, 4> results;
+  std::vector<std::thread> threads;
+  for (at::Tensor& result : results) {
+    threads.emplace_back([&network, &input, &result] {
+      const c10::InferenceMode inference;
+      result = network->forward(input);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const at::Tensor& result : results) EXPECT_TRUE(result.allclose(alone, 0, 1e-6));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "inference/validation.h"
 
+#include <ATen/Context.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -41,6 +42,22 @@ TEST(Validation, TheBuiltInNetworkPassesWithAndWithoutGoldenTensors) {
   EXPECT_EQ(with->checks[0].against, "golden");
   EXPECT_EQ(with->input, (std::vector<std::int64_t>{1, 3, 64, 64}));
   EXPECT_TRUE(with->passed());
+}
+
+TEST(Validation, Fp32IsNotRoundedToTf32) {
+  at::globalContext().setAllowTF32CuDNN(true);  // as LibTorch begins
+  ASSERT_TRUE(validate(request_for(listed(kModels / "student-tiny.safetensors"))));
+  EXPECT_FALSE(at::globalContext().allowTF32CuDNN());
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
+}
+
+TEST(Validation, KernelsThatAreNotThereAreNotReplaced) {
+  auto request = request_for(listed(kModels / "student-tiny.safetensors"));
+  request.device.backend = Backend::kFused;
+  const auto report = validate(request);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kDeviceFailed);
+  EXPECT_THAT(report.error().message, HasSubstr("there are no kernels for student-tiny: cpu is no CUDA device"));
 }
 
 TEST(Validation, GoldenOutputsThatAreOffFail) {
