@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "inference/kernels/four_numbers.h"
 #include "inference/kernels/gelu.h"
+#include "inference/kernels/half_vector.h"
 #include "inference/kernels/launch.h"
 #include "inference/kernels/simt.h"
 

@@ -2,6 +2,7 @@
 
 #include "inference/kernels/launch.h"
 #include "inference/kernels/matrix.h"
+#include "inference/kernels/row_part.h"
 
 namespace retouchd::kernels {
 
@@ -81,17 +82,11 @@ struct HaloTile {
   /// read it. Rows of zeros stay zeros.
   static RETOUCHD_KERNEL void normalise(const Thread& t, T* tile, Norm norm) {
     if (norm == Norm::kNone) return;
-    for (int pixel = first_of(t); pixel < kPadded; pixel += kThreads / kLanes) {
+    for (int pixel = t.index() / kLanes; pixel < kPadded; pixel += kThreads / kLanes) {
       T* const numbers = tile + pixel * kPitch;
-      float values[8 * kMine];
-      load_normalised(t, numbers, norm, values);
-      RETOUCHD_UNROLL
-      for (int i = 0; i < kMine; ++i) {
-        Vector vector;
-        RETOUCHD_UNROLL
-        for (int j = 0; j < 4; ++j) vector.words[j] = pack<T>(values[8 * i + 2 * j], values[8 * i + 2 * j + 1]);
-        store_vector(numbers + channel_of(t, i), vector);
-      }
+      RowPart<T, kChannels, kLanes> part(t, numbers, kChannels);
+      part.normalise(t, norm);
+      part.store(numbers);
     }
   }
 
@@ -101,36 +96,12 @@ struct HaloTile {
   /// Normalises each pixel and makes signed bytes of it: round(value / scale), scale = largest / 127, a pixel's own. They take
   /// the first kBytesDepth bytes of the pixel's row. `scales`: shared memory, [kPadded].
   static RETOUCHD_KERNEL void to_bytes(const Thread& t, T* tile, Norm norm, float* scales) {
-    for (int pixel = first_of(t); pixel < kPadded; pixel += kThreads / kLanes) {
+    for (int pixel = t.index() / kLanes; pixel < kPadded; pixel += kThreads / kLanes) {
       T* const numbers = tile + pixel * kPitch;
-      float values[8 * kMine];
-      load_normalised(t, numbers, norm, values);
-      float largest = 0;
-      RETOUCHD_UNROLL
-      for (int i = 0; i < 8 * kMine; ++i) largest = fmaxf(largest, fabsf(values[i]));
-      RETOUCHD_UNROLL
-      for (int mask = kLanes / 2; mask > 0; mask /= 2) largest = fmaxf(largest, t.exchange(largest, mask));
-      t.sync_warp();  // the bytes go where other lanes read numbers
-      const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
-      auto* const bytes = reinterpret_cast<std::uint32_t*>(numbers);
-      RETOUCHD_UNROLL
-      for (int i = 0; i < kMine; ++i) {
-        RETOUCHD_UNROLL
-        for (int word = 0; word < 2; ++word) {
-          std::uint32_t four = 0;
-          RETOUCHD_UNROLL
-          for (int j = 0; j < 4; ++j) {
-            const auto rounded = static_cast<int>(rintf(values[8 * i + 4 * word + j] * inverse));
-            four |= (static_cast<std::uint32_t>(rounded) & 0xffU) << (8 * j);
-          }
-          bytes[channel_of(t, i) / 4 + word] = four;
-        }
-      }
-      if (t.lane() % kLanes == 0) {
-        scales[pixel] = largest / 127.0F;
-        RETOUCHD_UNROLL
-        for (int i = kChannels / 4; i < kBytesDepth / 4; ++i) bytes[i] = 0;
-      }
+      RowPart<T, kBytesDepth, kLanes> part(t, numbers, kChannels);
+      if (norm != Norm::kNone) part.normalise(t, norm);
+      const float scale = part.store_bytes(t, numbers, kBytesDepth);
+      if (part.is_first()) scales[pixel] = scale;
     }
   }
 
@@ -200,42 +171,7 @@ struct HaloTile {
 
  private:
   static constexpr int kLanes = kChannels <= 48 ? 2 : 4;  // that share a pixel in its normalisation
-  static constexpr int kMine = kChannels / 8 / kLanes;    // vectors of a lane
-  static_assert(kChannels % (8 * kLanes) == 0 && kPadded % (kWarp / kLanes) == 0);
-
-  static RETOUCHD_KERNEL int first_of(const Thread& t) { return t.index() / kLanes; }
-  /// Of the lane's i-th vector.
-  static RETOUCHD_KERNEL int channel_of(const Thread& t, int i) { return 8 * (i * kLanes + t.lane() % kLanes); }
-
-  static RETOUCHD_KERNEL void load_normalised(const Thread& t, const T* numbers, Norm norm, float (&values)[8 * kMine]) {
-    float sum = 0;
-    RETOUCHD_UNROLL
-    for (int i = 0; i < kMine; ++i) {
-      const Vector vector = load_vector(numbers + channel_of(t, i));
-      RETOUCHD_UNROLL
-      for (int j = 0; j < 4; ++j) {
-        const Pair pair = unpack<T>(vector.words[j]);
-        values[8 * i + 2 * j] = pair.first;
-        values[8 * i + 2 * j + 1] = pair.second;
-        sum += pair.first + pair.second;
-      }
-    }
-    if (norm == Norm::kNone) return;
-    const float mean = sum_of_lanes(t, sum) / kChannels;
-    float squares = 0;
-    RETOUCHD_UNROLL
-    for (int i = 0; i < 8 * kMine; ++i) squares += (values[i] - mean) * (values[i] - mean);
-    const float rstd = 1.0F / sqrtf(sum_of_lanes(t, squares) / kChannels + 1e-5F);
-    const float shift = norm == Norm::kCentred ? mean : 0.0F;
-    RETOUCHD_UNROLL
-    for (int i = 0; i < 8 * kMine; ++i) values[i] = (values[i] - shift) * rstd;
-  }
-
-  static RETOUCHD_KERNEL float sum_of_lanes(const Thread& t, float value) {
-    RETOUCHD_UNROLL
-    for (int mask = kLanes / 2; mask > 0; mask /= 2) value += t.exchange(value, mask);
-    return value;
-  }
+  static_assert(kPadded % (kWarp / kLanes) == 0);
 
   static RETOUCHD_KERNEL void product(const Thread& t, float (&sum)[4], const std::uint32_t (&a)[4], std::uint32_t b0,
                                       std::uint32_t b1) {

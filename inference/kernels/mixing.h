@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "inference/kernels/four_numbers.h"
+#include "inference/kernels/half_vector.h"
 #include "inference/kernels/launch.h"
 #include "inference/kernels/simt.h"
 

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "inference/kernels/held_rows.h"
 #include "inference/kernels/launch.h"
+#include "inference/kernels/row_part.h"
 #include "inference/kernels/tile_product.h"
 #include "inference/kernels/tile_shapes.h"
 
@@ -78,14 +78,9 @@ struct PointwiseKernel {
       if (a.norm == Norm::kNone) return;
       Product::for_own_rows(t, [&](int row) {
         Cell* const held = Shape::held(t) + row * Shape::kRowPitch;
-        RowPart<T, Shape::kDepth> part(t, held, a.in_channels);
+        RowPart<T, Shape::kDepth, Shape::kRowThreads> part(t, held, a.in_channels);
         part.normalise(t, a.norm);
-        part.for_each_vector(a.in_channels, [&](int channel, const float(&values)[8]) {
-          Vector vector;
-          RETOUCHD_UNROLL
-          for (int word = 0; word < 4; ++word) vector.words[word] = pack<T>(values[2 * word], values[2 * word + 1]);
-          store_vector(held + channel, vector);
-        });
+        part.store(held);
       });
     }
   }
@@ -95,15 +90,13 @@ namespace detail {
 
 template <typename T, typename Shape, typename Launcher>
 Outcome run_pointwise(const PointwiseCall& call, const Launcher& launcher) {
-  const int pixels = call.map.height * call.map.width;
-  const int row_blocks = (pixels - 1) / Shape::kRows + 1;
-  const TileSplit split = split_tiles<Shape>(static_cast<std::int64_t>(row_blocks) * call.map.pictures, call.out_channels);
-  if (static_cast<std::int64_t>(row_blocks) * split.parts > kMostBlocks) return "pointwise: more blocks than a grid holds";
+  const RowGrid grid = row_grid<Shape>(call.map, call.out_channels);
+  if (grid.blocks > kMostBlocks) return "pointwise: more blocks than a grid holds";
   return launcher.template run<PointwiseKernel<T, Shape>>(
-      row_blocks * split.parts, call.map.pictures,
+      static_cast<int>(grid.blocks), call.map.pictures,
       {static_cast<const T*>(call.in), static_cast<const T*>(call.weight), call.bias, static_cast<const T*>(call.residual),
-       static_cast<T*>(call.out), pixels, call.in_channels, call.out_channels, call.norm,
-       call.weight_per_picture ? call.in_channels * call.out_channels : 0, split});
+       static_cast<T*>(call.out), grid.pixels, call.in_channels, call.out_channels, call.norm,
+       call.weight_per_picture ? call.in_channels * call.out_channels : 0, grid.split});
 }
 
 template <typename T, typename Launcher>

@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "inference/kernels/held_rows.h"
 #include "inference/kernels/launch.h"
+#include "inference/kernels/row_part.h"
 #include "inference/kernels/tile_product.h"
 #include "inference/kernels/tile_shapes.h"
 
@@ -75,10 +75,6 @@ struct PointwiseBytesKernel {
   }
 
  private:
-  struct alignas(8) EightBytes {
-    std::uint32_t words[2];
-  };
-
   static RETOUCHD_KERNEL float* row_scales(const Thread& t) { return reinterpret_cast<float*>(t.shared() + Shape::kShared); }
 
   static RETOUCHD_KERNEL void quantise(const Thread& t, const Arguments& a) {
@@ -86,25 +82,10 @@ struct PointwiseBytesKernel {
     const int padded = (a.in_channels + kStepBytes - 1) / kStepBytes * kStepBytes;
     Product::for_own_rows(t, [&](int row) {
       Cell* const held = Shape::held(t) + row * Shape::kRowPitch;
-      RowPart<T, Shape::kDepth> part(t, held, a.in_channels);
+      RowPart<T, Shape::kDepth, Shape::kRowThreads> part(t, held, a.in_channels);
       if (a.norm != Norm::kNone) part.normalise(t, a.norm);
-      const float largest = part.largest(t);
-      const float factor = largest > 0 ? 127.0F / largest : 0.0F;
-      if (t.index() % kRowThreads == 0) row_scales(t)[row] = largest / 127.0F;
-      t.sync_warp();  // the bytes go where other threads read numbers
-      part.for_each_vector(padded, [&](int channel, const float(&values)[8]) {
-        EightBytes bytes{};
-        RETOUCHD_UNROLL
-        for (int i = 0; i < 8; ++i) {
-          const auto byte = static_cast<std::uint32_t>(static_cast<std::int32_t>(rintf(values[i] * factor))) & 0xffU;
-          bytes.words[i / 4] |= byte << (8 * static_cast<unsigned>(i % 4));
-        }
-        auto* const to = reinterpret_cast<std::byte*>(held) + channel;
-#if !defined(__CUDACC__)
-        check_alignment(to, alignof(EightBytes));
-#endif
-        *reinterpret_cast<EightBytes*>(to) = bytes;
-      });
+      const float scale = part.store_bytes(t, held, padded);
+      if (part.is_first()) row_scales(t)[row] = scale;
     });
   }
 
@@ -134,14 +115,12 @@ namespace detail {
 
 template <typename T, typename Shape, typename Launcher>
 Outcome run_pointwise_bytes(const PointwiseBytesCall& call, const Launcher& launcher) {
-  const int pixels = call.map.height * call.map.width;
-  const int row_blocks = (pixels - 1) / Shape::kRows + 1;
-  const TileSplit split = split_tiles<Shape>(static_cast<std::int64_t>(row_blocks) * call.map.pictures, call.out_channels);
-  if (static_cast<std::int64_t>(row_blocks) * split.parts > kMostBlocks) return "pointwise_bytes: more blocks than a grid holds";
+  const RowGrid grid = row_grid<Shape>(call.map, call.out_channels);
+  if (grid.blocks > kMostBlocks) return "pointwise_bytes: more blocks than a grid holds";
   return launcher.template run<PointwiseBytesKernel<T, Shape>>(
-      row_blocks * split.parts, call.map.pictures,
-      {static_cast<const T*>(call.in), call.weight, call.scale, call.bias, static_cast<T*>(call.out), pixels, call.in_channels,
-       call.out_channels, call.norm, split});
+      static_cast<int>(grid.blocks), call.map.pictures,
+      {static_cast<const T*>(call.in), call.weight, call.scale, call.bias, static_cast<T*>(call.out), grid.pixels,
+       call.in_channels, call.out_channels, call.norm, grid.split});
 }
 
 template <typename T, typename Launcher>

@@ -32,6 +32,7 @@ struct TileShape {
   static constexpr int kDepth = kCellsHeld;  ///< cells of a row that can be held; 0: rows go by as the weights do
   static constexpr bool kHeld = kDepth > 0;
   static constexpr int kStages = kStagesOfCopies;
+  static constexpr int kRowThreads = 8;  ///< that copy and normalise a held row
 
   static constexpr int kStep = 32;  ///< cells of depth that are copied at once: two products
   static constexpr int kStepPitch = pitch_for(kStep);
@@ -126,7 +127,7 @@ struct TileProduct {
   template <typename Work>
   static RETOUCHD_KERNEL void for_own_rows(const Thread& t, const Work& work) {
     RETOUCHD_NO_UNROLL
-    for (int i = 0; i < Shape::kRows / (Shape::kThreads / 8); ++i) work(t.index() / 8 + i * (Shape::kThreads / 8));
+    for (int row = t.index() / Shape::kRowThreads; row < Shape::kRows; row += Shape::kThreads / Shape::kRowThreads) work(row);
   }
 
  private:
@@ -144,7 +145,7 @@ struct TileProduct {
   static RETOUCHD_KERNEL void copy_rows(const Thread& t, const TileOperands& operands, int padded) {
     const int end = operands.row_cells > padded ? operands.row_cells : padded;
     for_own_rows(t, [&](int row) {
-      for (int cell = 8 * (t.index() % 8); cell < end; cell += 64) {
+      for (int cell = 8 * (t.index() % Shape::kRowThreads); cell < end; cell += 8 * Shape::kRowThreads) {
         t.copy(Shape::held(t) + row * Shape::kRowPitch + cell, operands.rows + row * operands.row_cells + cell,
                row < operands.row_count && cell < operands.row_cells);
       }

@@ -59,6 +59,21 @@ TileSplit split_tiles(std::int64_t row_blocks, int outputs) {
   return best;
 }
 
+/// A launch over all pixels of a picture: grid x; y are the pictures.
+struct RowGrid {
+  int pixels;  ///< of a picture
+  TileSplit split;
+  std::int64_t blocks;
+};
+
+template <typename Shape>
+RowGrid row_grid(const Map& map, int outputs) {
+  const int pixels = map.height * map.width;
+  const std::int64_t row_blocks = (pixels - 1) / Shape::kRows + 1;
+  const TileSplit split = split_tiles<Shape>(row_blocks * map.pictures, outputs);
+  return {pixels, split, row_blocks * split.parts};
+}
+
 inline constexpr std::int64_t kMostBlocks = std::numeric_limits<int>::max();
 inline constexpr int kMostOutputs = 65536;
 

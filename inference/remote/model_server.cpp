@@ -7,6 +7,7 @@
 #include <opencv2/core.hpp>
 #include <string_view>
 
+#include "inference/batch_layout.h"
 #include "inference/computing_scope.h"
 #include "inference/load_log.h"
 #include "inference/pixel_pool.h"
@@ -194,7 +195,7 @@ Result<std::vector<Restored>> ModelServer::restore(const NetworkInfo& network, c
     int next = 0;
     for (const Window& window : windows) {
       std::vector<PlaceResult> own;
-      for (int i = 0; i < places_of(network, window); ++i) own.push_back(result_of(next++));
+      for (int i = 0; i < places_in_batch(network, window); ++i) own.push_back(result_of(next++));
       restored.push_back(from_planes(network, own, window));
     }
     return restored;

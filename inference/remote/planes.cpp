@@ -5,6 +5,7 @@
 #include <opencv2/core.hpp>
 #include <vector>
 
+#include "inference/batch_layout.h"
 #include "inference/full_scale.h"
 #include "inference/padding.h"
 #include "inference/pixel_pool.h"
@@ -49,13 +50,9 @@ class PlaneRows {
 
 }  // namespace
 
-int places_of(const NetworkInfo& network, const Window& window) noexcept {
-  return network.channels == 1 ? window.colour.channels() : 1;
-}
-
 cv::Mat to_planes(const NetworkInfo& network, NumberType type, cv::Size tensor, std::span<const Window> windows) {
   int planes = 0;
-  for (const Window& window : windows) planes += places_of(network, window) * network.channels;
+  for (const Window& window : windows) planes += places_in_batch(network, window) * network.channels;
   cv::Mat all = PixelPool::instance().picture({tensor.width, planes * tensor.height}, CV_MAKETYPE(depth_of(type), 1));
   int next = 0;
   const auto plane = [&](int index) { return all.rowRange(index * tensor.height, (index + 1) * tensor.height); };

@@ -12,9 +12,6 @@ namespace retouchd::inference {
 
 // Between windows and the planes [N, C, H, W] of a model server's tensors.
 
-/// Places that a window takes in the batch: a network with one channel restores each colour on its own.
-[[nodiscard]] int places_of(const NetworkInfo& network, const Window& window) noexcept;
-
 /// The windows one after the other, each plane of `tensor` pixels, padded at the right and below by reflection. One matrix of
 /// places * channels * height rows; its memory is PixelPool's.
 [[nodiscard]] cv::Mat to_planes(const NetworkInfo& network, NumberType type, cv::Size tensor, std::span<const Window> windows);

@@ -9,12 +9,14 @@
 #include "image/metadata.h"
 #include "image/orientation.h"
 #include "image/psnr.h"
+#include "tests/image/decoded.h"
 #include "tests/image/heic_files.h"
 #include "tests/image/sample_pictures.h"
 
 namespace retouchd::image {
 namespace {
 
+using testing::decoded;
 using ::testing::HasSubstr;
 using testing::HeicKind;
 using testing::largest_difference;
@@ -23,12 +25,6 @@ using testing::make_picture;
 using testing::write_heic;
 
 const DecodeLimits kLimits;
-
-Picture decoded(const ByteVector& file) {
-  auto picture = decode(file, kLimits);
-  EXPECT_TRUE(picture.ok()) << picture.error().message;
-  return picture.ok() ? *std::move(picture) : Picture{};
-}
 
 class Heic : public ::testing::Test {
  protected:

@@ -11,12 +11,14 @@
 #include "image/metadata.h"
 #include "image/orientation.h"
 #include "image/psnr.h"
+#include "tests/image/decoded.h"
 #include "tests/image/sample_pictures.h"
 #include "tests/image/sample_profiles.h"
 
 namespace retouchd::image {
 namespace {
 
+using testing::decoded;
 using ::testing::HasSubstr;
 using testing::largest_difference;
 using testing::make_pattern;
@@ -28,12 +30,6 @@ EncodeOptions lossless() {
   EncodeOptions options;
   options.jxl_quality = 100;
   return options;
-}
-
-Picture decoded(const ByteVector& file) {
-  auto picture = decode(file, kLimits);
-  EXPECT_TRUE(picture.ok()) << picture.error().message;
-  return picture.ok() ? *std::move(picture) : Picture{};
 }
 
 Picture make_float_picture(int width, int height, int channels, bool has_alpha) {

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <ostream>
-#include <type_traits>
 #include <vector>
 
 #include "tests/kernels/reference.h"
@@ -59,7 +58,7 @@ double error_of_depthwise_gate(const DepthwiseGateCase& c, const Run& run) {
   const auto bias32 = fp32(bias);
   std::vector<T> out(expected.values.size(), T{0xffff});
   DepthwiseGateCall call;
-  call.number = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+  call.number = number_of<T>;
   call.map = c.map;
   call.hidden = c.hidden;
   call.gate = c.gate;

@@ -81,7 +81,7 @@ double error_of_feed_forward(const FeedForwardCase& c, const Run& run) {
   const auto bias32 = fp32(bias);
   std::vector<T> out(in16.size(), T{0xffff});
   FeedForwardCall call;
-  call.number = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+  call.number = number_of<T>;
   call.map = c.map;
   call.channels = c.channels;
   call.hidden = c.hidden;

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <ostream>
-#include <type_traits>
 #include <vector>
 
 #include "tests/kernels/reference.h"
@@ -53,9 +52,6 @@ struct GramErrors {
   double gram;  ///< of all q_i k_j / (|q_i| |k_j|): relative to the exact ones
   double squares;
 };
-
-template <typename T>
-constexpr Number number_of = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
 
 /// From q, k and v of all pixels.
 inline GramResult gram_of(const Picture& qkv, int heads) {

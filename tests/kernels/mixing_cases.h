@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <ostream>
-#include <type_traits>
 #include <vector>
 
 #include "tests/kernels/reference.h"
@@ -128,7 +127,7 @@ double error_of_mixing(const MixingCase& c, const Run& run) {
   const auto project = fp32(data.project);
   std::vector<T> mixing(data.expected.size(), T{0xffff});
   MixingCall call;
-  call.number = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+  call.number = number_of<T>;
   call.pictures = c.pictures;
   call.channels = c.channels;
   call.heads = c.heads;

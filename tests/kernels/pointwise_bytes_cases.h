@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
-#include <type_traits>
 
 #include "tests/kernels/reference.h"
 
@@ -84,7 +83,7 @@ PointwiseBytesErrors errors_of_pointwise_bytes(const PointwiseBytesCase& c, cons
                  [](double byte) { return static_cast<std::int8_t>(byte); });
   std::vector<T> out(expected.values.size(), T{0xffff});
   PointwiseBytesCall call;
-  call.number = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+  call.number = number_of<T>;
   call.map = c.map;
   call.in_channels = c.in_channels;
   call.out_channels = c.out_channels;

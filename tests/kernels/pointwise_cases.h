@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <ostream>
-#include <type_traits>
 
 #include "tests/kernels/reference.h"
 
@@ -79,7 +78,7 @@ double error_of_pointwise(const PointwiseCase& c, const Run& run) {
   const auto residual16 = stored<T>(residual);
   std::vector<T> out = c.in_place ? residual16 : std::vector<T>(expected.size(), T{0xffff});
   PointwiseCall call;
-  call.number = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+  call.number = number_of<T>;
   call.map = c.map;
   call.in_channels = c.in_channels;
   call.out_channels = c.out_channels;

@@ -109,6 +109,9 @@ inline Picture gated(const Picture& in, Gate gate) {
   return out;
 }
 
+template <typename T>
+constexpr Number number_of = std::is_same_v<T, Half> ? Number::kHalf : Number::kBfloat16;
+
 /// The numbers as a kernel gets them.
 template <typename T>
 std::vector<T> stored(const Numbers& values) {

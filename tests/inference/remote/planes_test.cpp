@@ -4,6 +4,8 @@
 
 #include <opencv2/core.hpp>
 
+#include "inference/batch_layout.h"
+
 namespace retouchd::inference {
 namespace {
 
@@ -17,7 +19,7 @@ TEST(Planes, FloatsGoThereAndComeBackAsTheyAreAlsoOutsideOfZeroToOne) {
     const cv::Size tensor(64, 48);
     const cv::Mat planes = to_planes(network, NumberType::kFp32, tensor, {&window, 1});
     std::vector<PlaceResult> places;
-    for (int i = 0; i < places_of(network, window); ++i)
+    for (int i = 0; i < places_in_batch(network, window); ++i)
       places.push_back({planes.ptr(i * tensor.height * network.channels), NumberType::kFp32, tensor});
     const Restored back = from_planes(network, places, window);
     ASSERT_EQ(back.pixels.type(), CV_32FC3);
